@@ -130,7 +130,7 @@ class HistoryContract:
         session = await current(store, HERE)
         assert (session.turn_count, session.seen_ts, session.has_turns) == (0, "", False)
 
-    async def test_what_was_said_can_be_forgotten_along_with_it(self, store: Store) -> None:
+    async def test_truncating_may_mark_messages_as_seen(self, store: Store) -> None:
         turns = [await answered(store, make_message(second, root=1)) for second in (1, 2)]
         other = make_message(5, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP)
         await store.accept_message(other)

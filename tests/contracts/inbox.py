@@ -178,7 +178,9 @@ class TwoPersonThreadContract:
             await store.accept_message(make_message(4, root=1))
         ).status is AcceptStatus.SCHEDULED
 
-    async def test_one_who_speaks_to_somebody_else_takes_part(self, store: Store) -> None:
+    async def test_a_user_who_addresses_another_user_becomes_a_participant(
+        self, store: Store
+    ) -> None:
         await scheduled(store, 1)
         message = make_message(2, root=1, user="U0BOB", trigger=Trigger.OVERHEARD)
         assert (await store.accept_message(message)).status is AcceptStatus.OVERHEARD
@@ -236,7 +238,7 @@ class TwoPersonThreadContract:
         assert thread is not None
         assert not thread.participants_known
 
-    async def test_people_found_out_later_count(self, store: Store) -> None:
+    async def test_participants_added_later_count(self, store: Store) -> None:
         key = (await scheduled(store, 2, root=1)).message.thread
         await store.add_participants(key, frozenset({"U0BOB", "U0ALICE"}))
         thread = await store.thread_by_key(key)
@@ -244,7 +246,7 @@ class TwoPersonThreadContract:
         assert thread.participants_known
         assert thread.participants == {"U0ALICE", "U0BOB"}
 
-    async def test_people_of_an_unknown_thread_are_refused(self, store: Store) -> None:
+    async def test_participants_of_an_unknown_thread_are_refused(self, store: Store) -> None:
         with pytest.raises(StoreError):
             await store.add_participants(make_message(1).thread, frozenset({"U0BOB"}))
 

@@ -113,7 +113,7 @@ class OutOfOrderContract:
         found = [(await store.accept_message(read_again(message))).status for message in early]
         assert found == [AcceptStatus.SCHEDULED, AcceptStatus.OVERHEARD, AcceptStatus.OVERHEARD]
 
-    async def test_judged_again_in_a_quiet_thread_it_is_overheard_for_good(
+    async def test_evaluated_again_in_a_quiet_thread_it_stays_overheard(
         self, store: Store, clock: ManualClock
     ) -> None:
         early = make_message(2, root=1, trigger=Trigger.FOLLOW_UP)

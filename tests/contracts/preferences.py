@@ -38,7 +38,7 @@ class PreferenceContract:
         assert not await store.clear_preference(Scope.USER, "U0BOB", PreferenceKind.BLOCKED)
         assert await store.preferences([(Scope.USER, "U0BOB")]) == ()
 
-    async def test_choices_come_by_the_order_of_their_holders(self, store: Store) -> None:
+    async def test_preferences_come_in_the_order_of_their_scopes(self, store: Store) -> None:
         workspace = preference(Scope.WORKSPACE, "T0", PreferenceKind.MODEL, "gpt")
         person = preference(Scope.USER, "U0BOB", PreferenceKind.MODEL, "claude")
         effort = preference(Scope.USER, "U0BOB", PreferenceKind.EFFORT, "high")

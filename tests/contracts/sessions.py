@@ -109,7 +109,7 @@ class SessionContract:
         assert await store.finish_turn(turn, state)
         assert await current(store, HERE) == before
 
-    async def test_later_turns_ask_the_same_session_whoever_writes(self, store: Store) -> None:
+    async def test_later_turns_of_any_user_use_the_same_session(self, store: Store) -> None:
         await answered(store, make_message(1))
         _, session = await began(store, make_message(2, root=1, user="U0BOB", text="And Rust?"))
         assert (session.owner, session.title) == ("U0ALICE", "What is Python?")
@@ -130,7 +130,7 @@ class SessionContract:
         assert [s.id for s in found] == [HERE.session_id(n) for n in (0, 2, 1)]
         assert await store.current_session(HERE, "review") == found[2]
 
-    async def test_a_fresh_session_sets_the_old_one_aside(self, store: Store) -> None:
+    async def test_a_reset_makes_the_old_session_inactive(self, store: Store) -> None:
         await answered(store, make_message(1))
         old = await current(store, HERE)
         fresh = await store.reset(HERE, "", "U0BOB")
@@ -159,7 +159,7 @@ class SessionContract:
         await answered(store, make_message(3, root=1, text="And Go?"))
         assert (await current(store, HERE)).title == "And Rust?"
 
-    async def test_a_fresh_session_may_be_given_what_was_said_before_it(self, store: Store) -> None:
+    async def test_a_new_session_may_get_earlier_messages_as_context(self, store: Store) -> None:
         await answered(store, make_message(1))
         fresh = await store.reset(HERE, "review", "U0ALICE", mark_seen=False)
         assert fresh.seen_ts == ""
@@ -318,7 +318,7 @@ class SessionCopyContract:
         assert (same.model, same.effort) == ("gpt", "high")
         assert (other.model, other.effort) == ("claude", "")
 
-    async def test_a_copy_has_the_role_of_its_source_and_is_set_aside(self, store: Store) -> None:
+    async def test_a_copy_has_the_role_of_its_source_and_is_inactive(self, store: Store) -> None:
         await answered(store, make_message(1))
         await answered(
             store, replace(make_message(2, root=1), options=MessageOptions(role="review"))

@@ -358,7 +358,7 @@ class _RestartContract:
         await scheduled(store, 1)
         assert await store.recover() == ()
 
-    async def test_what_nobody_wrote_is_not_found(self, store: Store) -> None:
+    async def test_an_unknown_message_is_not_found(self, store: Store) -> None:
         nowhere = ThreadKey(team="T0", channel="C0", root_ts=ts_at(1))
         assert await store.turn_by_ts("T0", "C0", ts_at(1)) is None
         assert await store.running_turn(nowhere) is None

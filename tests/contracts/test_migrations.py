@@ -92,7 +92,7 @@ async def test_each_thread_has_its_one_session(store: Store) -> None:
     assert (reset.id, reset.owner, reset.turn_count) == (key(30).session_id(2), "U0CARL", 1)
 
 
-async def test_what_was_said_is_looked_for_from_the_last_message_on(store: Store) -> None:
+async def test_a_backfill_starts_at_the_last_message(store: Store) -> None:
     """After the upgrade, the period without missed events ends at the last recorded message."""
     assert await store.load_checkpoint() == Checkpoint(since=5.0, until=5.0)
 

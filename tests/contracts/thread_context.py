@@ -161,7 +161,7 @@ class ThreadContextContract:
         fresh = await store.reset(HERE, "", "U0ALICE")
         assert (await known_messages(store, fresh)).posted_questions == {}
 
-    async def test_commands_are_distinguished_from_what_people_said(self, store: Store) -> None:
+    async def test_commands_are_distinguished_from_messages(self, store: Store) -> None:
         await answered(store, make_message(1))
         session = await current(store, HERE)
         await store.accept_command(COMMAND)
@@ -177,9 +177,7 @@ class ThreadContextContract:
         )
         assert not await store.has_unseen_messages(HERE, ts_at(1), ts_at(9), session.number)
 
-    async def test_it_is_known_whether_somebody_wrote_what_a_session_was_not_asked(
-        self, store: Store
-    ) -> None:
+    async def test_messages_that_a_session_has_not_seen_are_found(self, store: Store) -> None:
         await answered(store, make_message(5, root=1))
         number = (await current(store, HERE)).number
         await answered(store, make_message(7, root=1, trigger=Trigger.REPLY_ACTION))

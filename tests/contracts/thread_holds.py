@@ -139,7 +139,7 @@ class ThreadHoldContract:
             assert found == {command(2).key: replace(held_message(2), expires_at=until)}
             assert (await store.claim()).turn is None
 
-    async def test_a_command_without_which_the_thread_went_on_is_waited_for_no_more(
+    async def test_a_hold_ends_when_its_thread_has_gone_on(
         self, opened: Opened, clock: ManualClock
     ) -> None:
         async with opened() as store:
@@ -151,9 +151,7 @@ class ThreadHoldContract:
         async with opened() as store:
             assert await store.renew_holds(clock.now() + 300) == {}
 
-    async def test_what_a_command_makes_a_session_forget_lets_go_in_the_same_moment(
-        self, store: Store
-    ) -> None:
+    async def test_truncating_for_a_command_releases_its_hold_at_once(self, store: Store) -> None:
         turn, session = await began(store, make_message(1))
         await store.finish_turn(turn, TurnState.DONE)
         order = command(2)
@@ -166,7 +164,7 @@ class ThreadHoldContract:
         await claimed(store)
         assert (await current(store, HERE)).seen_ts == ts_at(2)
 
-    async def test_a_fresh_session_is_given_what_was_said_after_the_command_that_made_it(
+    async def test_a_new_session_gets_the_messages_after_the_reset_command(
         self, store: Store
     ) -> None:
         await scheduled(store, 1)
@@ -180,9 +178,7 @@ class ThreadHoldContract:
 
 
 class RetryContract:
-    async def test_of_two_who_want_a_turn_answered_again_at_once_one_gets_it(
-        self, store: Store
-    ) -> None:
+    async def test_of_concurrent_retries_one_succeeds(self, store: Store) -> None:
         turn = await answered(store, make_message(1))
         wanted = [rerun_of(turn.id, second, button=second == 3) for second in (2, 3, 4)]
         found: list[AcceptResult] = await asyncio.gather(*map(store.accept_message, wanted))
@@ -208,9 +204,7 @@ class RetryContract:
         ).status is AcceptStatus.ALREADY_RETRIED
         assert (await store.accept_message(rerun_of(again.id, 4))).status is AcceptStatus.SCHEDULED
 
-    async def test_what_was_taken_back_before_it_began_stands_in_nobodys_way(
-        self, store: Store
-    ) -> None:
+    async def test_a_withdrawn_retry_does_not_block_another(self, store: Store) -> None:
         turn = await answered(store, make_message(1))
         first = (await store.accept_message(rerun_of(turn.id, 2))).turn
         assert first is not None

@@ -97,7 +97,7 @@ class UsageContract:
         assert await store.sum_usage(UsageGrouping.CHANNEL, 0.0) == channels
         assert await store.sum_usage(UsageGrouping.MODEL, 0.0) == (_row("gpt", 1, 100),)
 
-    async def test_the_turns_of_somebody_are_counted_whatever_came_of_them(
+    async def test_turns_of_a_user_count_with_any_result(
         self, store: Store, clock: ManualClock
     ) -> None:
         turn = await _some(store, clock)

@@ -262,17 +262,17 @@ def _where_clause(session_filter: SessionFilter) -> str:
     """
     searched = [
         condition
-        for condition, narrows in (
+        for condition, applies in (
             (_IN_THREAD, session_filter.thread is not None),
             ("owner = :owner", bool(session_filter.owner)),
             ("channel = :channel", bool(session_filter.channel)),
             ("last_model = :model", bool(session_filter.model)),
         )
-        if narrows
+        if applies
     ]
     tested = [
         condition
-        for condition, narrows in (
+        for condition, applies in (
             ("used < :unused_since", session_filter.unused_since is not None),
             ("current = :current", session_filter.inactive is not None),
             (
@@ -280,7 +280,7 @@ def _where_clause(session_filter: SessionFilter) -> str:
                 session_filter.comparison_copies is not None,
             ),
         )
-        if narrows
+        if applies
     ]
     conditions = [*searched[:1], *(f"+{each}" for each in searched[1:]), *tested]
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -54,7 +54,7 @@ async def open_store(
     `SchemaTooNew`, and `StoreError` for any other reason. On exit it writes what is queued, then
     closes.
     """
-    bounds = QueueLimits(
+    limits = QueueLimits(
         max_running_per_user=max_running_per_user,
         max_waiting_per_thread=max_waiting_per_thread,
         max_waiting=max_waiting,
@@ -73,7 +73,7 @@ async def open_store(
             raise store_error(error) from error
         writer = WriteQueue(writing, telemetry=telemetry)
         opened.push_async_callback(writer.close)
-        yield SqliteStore(writer, reading, clock, bounds, telemetry)
+        yield SqliteStore(writer, reading, clock, limits, telemetry)
 
 
 class SqliteStore(

@@ -71,7 +71,7 @@ def _load_options(text: str | None) -> MessageOptions:
 
 def _turn(row: sqlite3.Row) -> Turn:
     number, event_id, team, channel, root_ts, ts, user, user_team, text, *rest = row
-    trigger, external, direct, wish, state, epoch, waited, prompted, accepted, *ending = rest
+    trigger, external, direct, options, state, epoch, waited, prompted, accepted, *result = rest
     message = Message(
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
@@ -82,7 +82,7 @@ def _turn(row: sqlite3.Row) -> Turn:
         trigger=Trigger(trigger),
         external=bool(external),
         direct=bool(direct),
-        options=_load_options(wish),
+        options=_load_options(options),
     )
     return Turn(
         id=number,
@@ -92,7 +92,7 @@ def _turn(row: sqlite3.Row) -> Turn:
         may_be_marked_waiting=bool(waited),
         prompted=prompted is not None,
         accepted_at=accepted,
-        result=_result(*ending),
+        result=_result(*result),
     )
 
 

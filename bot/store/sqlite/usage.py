@@ -67,8 +67,8 @@ class UsageQueries(Queries):
             values |= {"team": thread.team, "in": thread.channel, "root_ts": thread.root_ts}
             values["text"] = str(thread)
         return tuple(
-            UsageRow(key=name, turns=turns, input_tokens=taken, output_tokens=given)
-            for name, turns, taken, given in fetch_all(database, query, values)
+            UsageRow(key=name, turns=turns, input_tokens=input_tokens, output_tokens=output_tokens)
+            for name, turns, input_tokens, output_tokens in fetch_all(database, query, values)
         )
 
     @read
@@ -86,53 +86,55 @@ class UsageQueries(Queries):
 
 def usage_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: bool) -> str:
     """The query that sums usage, with conditions for what is True."""
-    used = [_turns_query(grouping, thread=thread, user=user, channel=channel)]
+    parts = [_turns_query(grouping, thread=thread, user=user, channel=channel)]
     if grouping in _SIDE_QUESTION_GROUPINGS:
-        used.append(
+        parts.append(
             _side_questions_query(
                 _SIDE_QUESTION_GROUPINGS[grouping], thread=thread, user=user, channel=channel
             )
         )
     return (
         "SELECT name, sum(turns), sum(taken), sum(given) "  # noqa: S608  # constants only
-        f"FROM ({' UNION ALL '.join(used)}) GROUP BY name ORDER BY 2 DESC, 1 LIMIT :most"
+        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY name ORDER BY 2 DESC, 1 LIMIT :most"
     )
 
 
 def _turns_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: bool) -> str:
     """The usage of turns by name. Each answer of a comparison counts for its own model."""
     group, name = _GROUPINGS[grouping]
-    taken, given, answers = "n.input_tokens", "n.output_tokens", ""
+    input_tokens, output_tokens, join = "n.input_tokens", "n.output_tokens", ""
     if grouping is UsageGrouping.MODEL:
-        taken, given = f"coalesce(k.input_tokens, {taken})", f"coalesce(k.output_tokens, {given})"
-        answers = "LEFT JOIN candidates k ON k.turn = n.id"
-    narrowed = ["n.prompted >= :since"]
+        input_tokens = f"coalesce(k.input_tokens, {input_tokens})"
+        output_tokens = f"coalesce(k.output_tokens, {output_tokens})"
+        join = "LEFT JOIN candidates k ON k.turn = n.id"
+    conditions = ["n.prompted >= :since"]
     if thread:
-        narrowed.append(
+        conditions.append(
             "n.thread = (SELECT id FROM threads "
             "WHERE team = :team AND channel = :in AND root_ts = :root_ts)"
         )
     if user:
-        narrowed.append("n.user = :user")
+        conditions.append("n.user = :user")
     if channel:
-        narrowed.append("h.channel = :channel")
+        conditions.append("h.channel = :channel")
     return (
-        f"SELECT {name} AS name, count(*) AS turns, sum({taken}) AS taken, "  # noqa: S608  # constants only
-        f"sum({given}) AS given FROM turns n CROSS JOIN threads h ON h.id = n.thread {answers} "
-        f"WHERE {' AND '.join(narrowed)} GROUP BY {group}"
+        f"SELECT {name} AS name, count(*) AS turns, sum({input_tokens}) AS taken, "  # noqa: S608  # constants only
+        f"sum({output_tokens}) AS given "
+        f"FROM turns n CROSS JOIN threads h ON h.id = n.thread {join} "
+        f"WHERE {' AND '.join(conditions)} GROUP BY {group}"
     )
 
 
 def _side_questions_query(name: str, *, thread: bool, user: bool, channel: bool) -> str:
     """The number of side questions by name; those without a name are left out."""
-    narrowed = ["a.at >= :since", f"{name} <> ''"]
+    conditions = ["a.at >= :since", f"{name} <> ''"]
     if thread:
-        narrowed.append("a.thread = :text")
+        conditions.append("a.thread = :text")
     if user:
-        narrowed.append("a.user = :user")
+        conditions.append("a.user = :user")
     if channel:
-        narrowed.append("a.channel = :channel")
+        conditions.append("a.channel = :channel")
     return (
         f"SELECT {name}, count(*), 0, 0 FROM asides a "  # noqa: S608  # constants only
-        f"WHERE {' AND '.join(narrowed)} GROUP BY +{name}"
+        f"WHERE {' AND '.join(conditions)} GROUP BY +{name}"
     )

@@ -70,7 +70,7 @@ async def test_a_second_one_learns_who_holds_it(tmp_path: Path) -> None:
         assert (await store.claim()).turn is None
 
 
-async def test_a_lock_file_left_lying_there_holds_nobody_up(tmp_path: Path) -> None:
+async def test_a_left_over_lock_file_blocks_no_start(tmp_path: Path) -> None:
     (tmp_path / "threadpilot.lock").write_text("4711\n")
     async with opened(tmp_path) as store:
         assert (await store.claim()).turn is None

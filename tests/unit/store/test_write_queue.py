@@ -126,7 +126,7 @@ async def test_more_than_may_wait_is_refused(database: SqliteConnection) -> None
     await writer.close()
 
 
-async def test_what_nobody_waits_for_any_more_is_left_out(
+async def test_a_write_whose_caller_was_cancelled_is_skipped(
     database: SqliteConnection, writer: WriteQueue
 ) -> None:
     given_up = asyncio.create_task(writer.submit(add("marsupilami")))
