@@ -77,7 +77,7 @@ async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_resumed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, _ = await two_threads(bots, slack)
-    assert "s1 is kept" in await done(bots, "reset", "s1")
+    assert "s1 is archived" in await done(bots, "reset", "s1")
     async with bots.running():
         await slack.say("bob", GENERAL, "afresh", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: afresh")
@@ -156,4 +156,4 @@ async def test_a_question_that_waits_keeps_its_session(bots: Bots, slack: Scenar
         status, output = await shell(bots, *command)
         assert (status, texts.IN_USE.format(handle="s1") in output) == (1, True)
     output = await done(bots, "cleanup", "--all", "--yes")
-    assert "1 in use left out" in output
+    assert "1 in use skipped" in output
