@@ -17,7 +17,6 @@ from bot.commands.formatting import (
     strip_markdown,
 )
 from bot.commands.user_names import UserNames
-from bot.domain.text import truncate
 from bot.domain.users import User
 from bot.errors import SlackError
 from tests.unit.commands.command_fixtures import ALICE, BOB, FakeUserDirectory
@@ -68,12 +67,6 @@ def test_numbers_are_grouped_and_one_thing_is_singular() -> None:
 
 def test_a_time_is_shown_with_its_zone() -> None:
     assert format_time(1_790_000_000) == "21 Sep 2026, 14:13 UTC"
-
-
-def test_a_long_text_is_clipped_with_a_mark() -> None:
-    assert truncate("12345", 5) == "12345"
-    assert truncate("1234 56", 6) == "1234…"
-    assert len(truncate("x" * 1_000, 10)) == 10
 
 
 def test_what_turns_or_hides_is_taken_out_of_a_line() -> None:

@@ -73,7 +73,7 @@ async def test_a_card_in_a_thread_pings_no_user_and_unfurls_nothing(
         assert arguments[name] in ("false", "0")
 
 
-async def test_a_card_can_be_changed_and_loses_its_buttons_when_they_are_taken(
+async def test_a_card_can_be_updated_and_loses_its_buttons(
     publishing: PublisherFixture,
 ) -> None:
     ts = await publishing.publisher.post(publishing.thread, CARD)
@@ -89,7 +89,7 @@ async def test_a_card_may_begin_a_thread(publishing: PublisherFixture) -> None:
     assert "thread_ts" not in newest
 
 
-async def test_one_person_alone_is_notified(publishing: PublisherFixture) -> None:
+async def test_an_ephemeral_card_is_shown_to_one_user(publishing: PublisherFixture) -> None:
     await publishing.publisher.post(publishing.thread, Card(text="An answer"))
     await publishing.publisher.post_ephemeral(
         "UBOB", GENERAL, publishing.thread.root_ts, Card(text="Psst")
@@ -102,14 +102,14 @@ async def test_one_person_alone_is_notified(publishing: PublisherFixture) -> Non
     ]
 
 
-async def test_telling_never_is_an_error_and_showing_is(publishing: PublisherFixture) -> None:
+async def test_an_ephemeral_card_never_raises_and_a_post_does(publishing: PublisherFixture) -> None:
     await publishing.publisher.post_ephemeral("UBOB", SECRET, "", Card(text="Psst"))
     nowhere = ThreadKey(team=TEAM, channel=SECRET, root_ts=publishing.thread.root_ts)
     with pytest.raises(SlackError):
         await publishing.publisher.post(nowhere, CARD)
 
 
-async def test_a_file_reaches_one_person_alone_as_it_is(publishing: PublisherFixture) -> None:
+async def test_a_file_reaches_one_user_unchanged(publishing: PublisherFixture) -> None:
     content = "# Transcript\n\n<!channel> ```é\ud800```\n"
     await publishing.publisher.upload("UBOB", "session-s1.md", content, "Here <it> is")
     direct = await publishing.publisher.open_dm("UBOB")
@@ -122,7 +122,7 @@ async def test_a_file_reaches_one_person_alone_as_it_is(publishing: PublisherFix
         assert await answer.text() == content.replace("\ud800", "?")
 
 
-async def test_an_empty_file_is_given_all_the_same(publishing: PublisherFixture) -> None:
+async def test_an_empty_file_is_uploaded_as_well(publishing: PublisherFixture) -> None:
     await publishing.publisher.upload("UBOB", "empty.md", "", "Empty")
     direct = await publishing.publisher.open_dm("UBOB")
     assert len(await publishing.outside.messages(direct, BOB)) == 1
@@ -146,7 +146,7 @@ async def test_a_thread_gets_its_title_where_slack_has_sessions(
     await publishing.publisher.set_title(publishing.thread, "Ship it")
 
 
-async def test_links_are_asked_for_once_and_done_without_where_there_are_none(
+async def test_permalinks_are_fetched_once_and_left_out_if_there_are_none(
     publishing: PublisherFixture,
 ) -> None:
     unseen = ThreadKey(team=TEAM, channel=SECRET, root_ts=publishing.thread.root_ts)
