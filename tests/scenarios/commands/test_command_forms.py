@@ -245,4 +245,4 @@ async def test_a_command_in_a_message_that_begins_no_thread_yet_is_answered_besi
     await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.say("bob", DEV, "@threadpilot sessions"))
     assert session_texts.MINE_TITLE in text_of(card)
-    assert not card.get("thread_ts"), "where there is no thread Slack would show nothing in it"
+    assert not card.get("thread_ts"), "without a thread, Slack would not show the card"
