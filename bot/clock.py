@@ -59,15 +59,15 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
     """Like `asyncio.timeout`, on a `Clock`. Raises `TimeoutError` when `seconds` have passed in
     which this process did not stall."""
     async with asyncio.timeout(None) as limit:
-        passing: _LoopTimeout | asyncio.Task[None]
+        timer: _LoopTimeout | asyncio.Task[None]
         if type(clock) is SystemClock:
-            passing = _LoopTimeout(limit, seconds)
+            timer = _LoopTimeout(limit, seconds)
         else:
-            passing = asyncio.create_task(_expire(limit, clock, seconds))
+            timer = asyncio.create_task(_expire(limit, clock, seconds))
         try:
             yield
         finally:
-            passing.cancel()
+            timer.cancel()
 
 
 async def sleep_excluding_stalls(
@@ -76,19 +76,19 @@ async def sleep_excluding_stalls(
     """Wait until `seconds` have passed in which this process did not stall: what arrives during a
     stall can be read first. `since` returns a time on the clock that may move; with it the wait
     counts from there."""
-    begun = clock.monotonic() if since is None else since()
-    while (left := begun + seconds - clock.monotonic()) > 0:
-        part, asleep = min(left, _SLICE_SECONDS), clock.monotonic()
+    start = clock.monotonic() if since is None else since()
+    while (left := start + seconds - clock.monotonic()) > 0:
+        part, slept_at = min(left, _SLICE_SECONDS), clock.monotonic()
         await clock.sleep(part)
         now = clock.monotonic()
-        active = begun if since is None else since()
-        late = now - asleep - part
+        active = start if since is None else since()
+        late = now - slept_at - part
         if late < _STALL_SECONDS:
-            begun = max(begun, active)
+            start = max(start, active)
             continue
-        if active <= asleep + part:  # before the stall
-            begun = max(begun, active)
-        begun = max(active, _extended_deadline(begun + seconds, late, now, seconds) - seconds)
+        if active <= slept_at + part:  # before the stall
+            start = max(start, active)
+        start = max(active, _extended_deadline(start + seconds, late, now, seconds) - seconds)
 
 
 def _extended_deadline(end: float, late: float, now: float, seconds: float) -> float:

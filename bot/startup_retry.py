@@ -47,7 +47,7 @@ async def retry_until_started(clock: Clock, label: str, attempt: Callable[[], Aw
             retry_after = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
         else:
             if logged_error:
-                log.info("start goes on: %s is available", label)
+                log.info("start continues: %s is available", label)
             return result
         await clock.sleep(max(pause, retry_after))
         pause = min(2 * pause, RETRY_MAX_SECONDS)

@@ -93,9 +93,9 @@ async def running_emulator(
             "Use 127.0.0.1."
         )
     slack = SlackBackend(clock, notice)
-    feed = EventStream(slack)
+    event_stream = EventStream(slack)
     runner = web.AppRunner(
-        build_application(slack, feed), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        build_application(slack, event_stream), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
     )
     try:
         await runner.setup()
@@ -103,7 +103,7 @@ async def running_emulator(
         slack.workspace.url = url
         yield RunningEmulator(slack, url)
     finally:
-        feed.close()
+        event_stream.close()
         await slack.close()
         await runner.cleanup()
 

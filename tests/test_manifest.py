@@ -1,4 +1,4 @@
-"""The manifest asks Slack for what the code uses and listens for, and nothing more."""
+"""Tests that the manifest has exactly the scopes and events that the code uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.slack import manifest as surface
+from bot.slack import manifest as app_manifest
 from bot.slack import texts as slack_texts
 from bot.slack.events.parser import IgnoredEvent, parse_event
 from bot.slack.receiver import EventReceiver
@@ -101,13 +101,15 @@ def test_it_is_an_agent_app_of_the_new_kind(manifest: dict[str, Any]) -> None:
 def test_scopes_are_those_of_the_table_and_exist(manifest: dict[str, Any]) -> None:
     scopes = manifest["oauth_config"]["scopes"]
     assert set(scopes) == {"bot"}
-    assert scopes["bot"] == sorted(surface.SCOPES)
-    assert set(surface.SCOPES) <= KNOWN_SCOPES
+    assert scopes["bot"] == sorted(app_manifest.SCOPES)
+    assert set(app_manifest.SCOPES) <= KNOWN_SCOPES
 
 
 def test_events_are_those_of_the_table_and_exist(manifest: dict[str, Any]) -> None:
-    assert manifest["settings"]["event_subscriptions"]["bot_events"] == sorted(surface.BOT_EVENTS)
-    assert set(surface.BOT_EVENTS) <= KNOWN_EVENTS
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == sorted(
+        app_manifest.BOT_EVENTS
+    )
+    assert set(app_manifest.BOT_EVENTS) <= KNOWN_EVENTS
 
 
 def test_each_kind_of_event_has_the_scope_that_slack_asks_for() -> None:
@@ -120,17 +122,19 @@ def test_each_kind_of_event_has_the_scope_that_slack_asks_for() -> None:
         "message.mpim": "mpim:history",
     }
     for event, scope in needs.items():
-        assert (event in surface.BOT_EVENTS) == (scope in surface.SCOPES)
+        assert (event in app_manifest.BOT_EVENTS) == (scope in app_manifest.SCOPES)
 
 
 def test_the_command_and_the_shortcut_are_those_of_the_code(manifest: dict[str, Any]) -> None:
     features = manifest["features"]
-    assert [command["command"] for command in features["slash_commands"]] == [surface.SLASH_COMMAND]
+    assert [command["command"] for command in features["slash_commands"]] == [
+        app_manifest.SLASH_COMMAND
+    ]
     assert features["shortcuts"] == [
         {
             "type": "message",
             "name": slack_texts.ABOUT_SHORTCUT,
-            "callback_id": surface.ASK_ABOUT_MESSAGE,
+            "callback_id": app_manifest.ASK_ABOUT_MESSAGE,
             "description": slack_texts.ABOUT_DESCRIPTION,
         }
     ]
@@ -158,9 +162,9 @@ def test_socket_mode_is_on_and_nothing_points_to_an_address(manifest: dict[str, 
 
 
 def test_the_bot_listens_for_exactly_these_events() -> None:
-    """Whatever else came would be left alone as an event of a type that is nothing for it."""
-    listened = {name for name in _types(KNOWN_EVENTS) if not _left_alone(name)}
-    assert listened == _types(surface.BOT_EVENTS)
+    """Events of any other type would be ignored."""
+    subscribed = {name for name in _types(KNOWN_EVENTS) if not _is_ignored(name)}
+    assert subscribed == _types(app_manifest.BOT_EVENTS)
 
 
 def _types(names: Iterable[str]) -> set[str]:
@@ -168,17 +172,17 @@ def _types(names: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def _left_alone(name: str) -> bool:
+def _is_ignored(name: str) -> bool:
     payload = {"type": "event_callback", "team_id": IDENTITY.team, "event": {"type": name}}
     return parse_event(payload, IDENTITY) == IgnoredEvent(reason=f"event type {name!r}")
 
 
 async def test_bolt_listens_for_the_command_and_the_shortcut() -> None:
     intake = event_receiver_for(RecordingReceiver(), BackgroundTasks())
-    named: dict[str, object] = {"command": surface.SLASH_COMMAND, "text": ""}
+    named: dict[str, object] = {"command": app_manifest.SLASH_COMMAND, "text": ""}
     assert await _matches(intake, named) == 2
     assert await _matches(intake, {**named, "command": "/other"}) == 1
-    kind, chosen = "message_action", surface.ASK_ABOUT_MESSAGE
+    kind, chosen = "message_action", app_manifest.ASK_ABOUT_MESSAGE
     assert await _matches(intake, {"type": kind, "callback_id": chosen}) == 1
     assert await _matches(intake, {"type": kind, "callback_id": "other"}) == 0
 

@@ -1,4 +1,4 @@
-"""The README does not lie: settings, states and commands are those of the code."""
+"""Tests that the settings, states and commands in the README are those of the code."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def settings_table() -> str:
 
 def commands_table() -> str:
     rows = ["| command | what it does |", "| --- | --- |"]
-    for verb in COMMANDS.values():
-        if verb.in_help:
-            written = f"{verb.name} {verb.usage}".strip().replace("|", r"\|")
-            also = ", ".join(f"`{alias}`" for alias in verb.aliases)
-            rows.append(f"| `{written}`{f' (also {also})' if also else ''} | {verb.description} |")
+    for command in COMMANDS.values():
+        if command.in_help:
+            written = f"{command.name} {command.usage}".strip().replace("|", r"\|")
+            also = ", ".join(f"`{alias}`" for alias in command.aliases)
+            rows.append(
+                f"| `{written}`{f' (also {also})' if also else ''} | {command.description} |"
+            )
     return "\n".join(rows)
 
 
@@ -46,10 +48,10 @@ def test_the_table_of_commands_is_the_one_in_the_code() -> None:
     assert between("<!-- commands:", "<!-- /commands -->") == commands_table()
 
 
-def test_every_state_of_a_turn_is_drawn_and_no_other() -> None:
+def test_the_diagram_has_every_state_of_a_turn_and_no_other() -> None:
     graph = between("```mermaid", "```")
-    drawn = set(re.findall(r"--> (\w+)", graph)) | set(re.findall(r"(\w+) -->", graph))
-    assert drawn == {state.value for state in TurnState}
+    in_diagram = set(re.findall(r"--> (\w+)", graph)) | set(re.findall(r"(\w+) -->", graph))
+    assert in_diagram == {state.value for state in TurnState}
 
 
 def test_a_final_state_is_never_left_again() -> None:

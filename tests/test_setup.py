@@ -1,6 +1,6 @@
-"""`make setup`: what it finds half-made or missing is mended, or explained with a way out.
+"""Tests `make setup`: it repairs a partial installation, or explains the way out.
 
-The real `scripts/setup.py` runs in a copy of its own; nothing is fetched from anywhere.
+The real `scripts/setup.py` runs in a copy of the repository, without downloads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from copilot._cli_version import CLI_VERSION
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60
-# Whatever tried to use the network would fail at once, and loudly.
+# Any use of the network fails at once, with an error.
 NO_NETWORK = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/",
     "PIP_NO_INDEX": "1",
@@ -180,17 +180,17 @@ def install_from(
 def test_an_npm_package_that_is_not_the_one_that_was_pinned_is_not_installed(
     copy: Path, script: ModuleType, registry: Registry
 ) -> None:
-    said = install_from(copy, script, registry)
-    assert "EINTEGRITY" in said
-    assert "The Copilot runtime could not be installed" in said
+    output = install_from(copy, script, registry)
+    assert "EINTEGRITY" in output
+    assert "The Copilot runtime could not be installed" in output
 
 
 def test_no_script_of_an_npm_package_is_run(
     copy: Path, script: ModuleType, registry: Registry
 ) -> None:
     """Also of one that is the pinned one; here it holds no runtime."""
-    said = install_from(copy, script, registry, registry.integrity)
-    assert script.native_runtime.NO_PROGRAM in said
+    output = install_from(copy, script, registry, registry.integrity)
+    assert script.native_runtime.NO_PROGRAM in output
     assert not registry.ran.exists()
 
 
@@ -400,8 +400,10 @@ def test_the_python_that_runs_these_tests_is_new_enough(script: ModuleType) -> N
 
 def test_the_runtime_is_the_one_that_the_sdk_was_made_for(script: ModuleType) -> None:
     assert script.native_runtime.COPILOT_CLI.removeprefix("@github/copilot@") == CLI_VERSION
-    asked = json.loads((script.native_runtime.WANTED / "package.json").read_text(encoding="utf-8"))
-    assert asked["dependencies"] == {"@github/copilot": CLI_VERSION}
+    package = json.loads(
+        (script.native_runtime.WANTED / "package.json").read_text(encoding="utf-8")
+    )
+    assert package["dependencies"] == {"@github/copilot": CLI_VERSION}
 
 
 def test_make_lists_every_target_with_what_it_does() -> None:

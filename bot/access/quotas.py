@@ -17,15 +17,13 @@ DAY_SECONDS: Final = 86_400
 MAX_TURNS_PER_DAY: Final = 100_000
 """Maximum quota that an admin can set, in turns a day."""
 
-BLOCKED: Final = (
-    "Sorry, I may not answer you just now. Please ask the people who are in charge of me."
-)
+BLOCKED: Final = "An admin has turned Threadpilot off for you."
 USED_UP: Final = (
-    "You have had your {turns} of the last 24 hours. Please ask again later, "
-    "or ask the people who are in charge of me for more."
+    "You've reached your limit of {turns} in 24 hours. Please try again later, or ask a bot admin "
+    "for more."
 )
-ONE_TURN: Final = "one turn"
-TURNS: Final = "{count:,} turns"
+ONE_TURN: Final = "1 question"
+TURNS: Final = "{count:,} questions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,48 +8,42 @@ from typing import Final
 
 from bot.domain.users import AccessRole
 
-NO_QUESTION = "You called me, but there is no question in your message. What can I do for you?"
+NO_QUESTION: Final = "There's no question in your message. How can I help?"
 
 
-ONLY_EMOJI = "I can only see emoji in your message. Please ask me in words."
+ONLY_EMOJI: Final = "I can only see emoji in your message. Please ask in words."
 
 
-TOO_LONG = (
-    "Your message has {length:,} characters and I take up to {limit:,}. "
-    "Please shorten it, or send it in pieces."
+TOO_LONG: Final = (
+    "Your message has {length:,} characters, and I can take up to {limit:,}. Please shorten it or "
+    "split it."
 )
 
 
-EXTERNAL_USER = (
-    "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
+EXTERNAL_USER: Final = (
+    "I only answer members of this workspace. Please ask one of them to post your question."
 )
 
 
-UNKNOWN_USER = (
-    "I can't find out just now who you are, so I can't answer yet. Please ask again in a minute."
+UNKNOWN_USER: Final = (
+    "I can't check who you are right now, so I can't answer yet. Please try again in a minute."
 )
 
 
-GUEST: Final = (
-    "Sorry, I don't answer guests of this workspace. Please ask somebody who belongs to it."
-)
+GUEST: Final = "I don't answer guests of this workspace. Please ask a member to post your question."
 
 
-USER_NOT_ALLOWED: Final = (
-    "Sorry, I only answer certain people here. Please ask those who are in charge of me to let "
-    "you in."
-)
+USER_NOT_ALLOWED: Final = "You don't have access to Threadpilot yet. Please ask a bot admin."
 
 
-CHANNEL_NOT_ALLOWED: Final = "Sorry, I only answer in certain channels, and this isn't one of them."
+CHANNEL_NOT_ALLOWED: Final = "I only answer in certain channels, and this isn't one of them."
 
 
-NOT_VISIBLE: Final = "That belongs to a place that you can't see."
+NOT_VISIBLE: Final = "That's in a channel that you can't see."
 
 
 ADMIN_UNKNOWN: Final = (
-    "I can't find out just now whether you are in charge of me, so I don't do that yet. Please try "
-    "again in a minute."
+    "I can't check right now whether you're an admin. Please try again in a minute."
 )
 
 
@@ -66,16 +60,17 @@ DENIAL_TEXTS: Final[Mapping[AccessRole, str]] = MappingProxyType(
 
 
 BOT_LOOP: Final = (
-    "Bots have asked me several times in a row here. I stop answering them until a person writes "
+    "Bots have asked me several times in a row here. I'll stop answering them until a person posts "
     "in this thread."
 )
 
 
 STOP_YOUR_OWN: Final = (
-    "Guests and people of other workspaces can only stop what they have asked me themselves."
+    "Guests and users of other workspaces can only stop replies to their own messages."
 )
 
 
 STOP_UNSURE: Final = (
-    "I can't find out just now whether you may stop this, so I go on. Please try again in a moment."
+    "I can't check right now whether you may stop this, so I'll continue. Please try again in a "
+    "moment."
 )

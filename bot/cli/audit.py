@@ -1,7 +1,7 @@
-"""`threadpilot audit verify`: whether anything was changed in what those in charge did.
+"""Runs `threadpilot audit verify`, which checks that the audit log of admin acts is unchanged.
 
-Only looks: a bot may run on the data folder meanwhile. Exit status: 0 all is well, 1 something does
-not fit or cannot be read and is said on standard error, 2 the settings or the arguments are wrong.
+It only reads, so a bot may be running on the data folder. Exit status: 0 the log is intact, 1 an
+entry does not match or cannot be read (see standard error), 2 the settings or arguments are wrong.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _UNUSED_SETTINGS: Final = {
     "MODEL_API_KEY": "",
     "MODEL_BASE_URL": "http://127.0.0.1/",
 }
-"""All settings but the folder: whatever is wrong with them must not be in the way."""
+"""All settings but the folder. Wrong values in them must not prevent a check."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the arguments say; the exit status."""
+    """Run the command. Returns the exit status."""
     chosen = _parser().parse_args(argv)
     try:
         settings = load_settings({**os.environ, **_UNUSED_SETTINGS})

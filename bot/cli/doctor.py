@@ -1,8 +1,8 @@
-"""`threadpilot doctor`: is everything there that the bot needs, and if not, how is it mended?
+"""Runs `threadpilot doctor`, which checks what the bot needs and says how to fix it.
 
-All checks run at once, each bounded, and all faults are told in one go: one line each. Nothing is
-changed, and no secret is shown. Exit status: 0 all is well, 1 something is wrong, 2 the settings
-are wrong (then nothing else can be checked).
+All checks run at once, each with a timeout, and each result is one line. The doctor changes nothing
+and shows no secret. Exit status: 0 all checks passed, 1 a check failed, 2 the settings are wrong
+(then no other check runs).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from bot.slack.checks import (
 from bot.store.sqlite.checks import check_database
 
 CHECK_SECONDS: Final = 30.0
-"""No check takes longer; they run at the same time."""
+"""Timeout for each check, in seconds. The checks run at the same time."""
 
-SETTINGS_GOOD: Final = "All settings are there and make sense."
-TOO_SLOW: Final = "This check took longer than {seconds:.0f} s and was given up. Try again."
-CRASHED: Final = "This check itself failed ({why}): please report it, with this line."
-ALL_WELL: Final = "All is well."
-FAULTS: Final = "{count} to mend."
+SETTINGS_GOOD: Final = "All settings are valid."
+TOO_SLOW: Final = "This check took longer than {seconds:.0f} s. Try again."
+CRASHED: Final = "This check crashed ({why}): please report it, with this line."
+ALL_WELL: Final = "All checks passed."
+FAULTS: Final = "{count} to fix."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class CheckReport:
 
     name: str
     ok: bool | None
-    """None: cannot be known from here; the sentence says where to look."""
+    """None if it cannot be checked from here. The message says where to look."""
     message: str
 
     @property
@@ -59,9 +59,9 @@ class CheckReport:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check, tell, and give the exit status."""
+    """Run all checks and print the results. Returns the exit status."""
     chosen = _parser().parse_args(argv)
-    # What the libraries have to say about a failed call is in the findings, in better words.
+    # The reports explain failed calls better than the libraries' log lines.
     logging.disable(logging.CRITICAL)
     try:
         settings = load_settings()
@@ -75,9 +75,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def run_checks(settings: Settings) -> list[CheckReport]:
-    """Every check, at once; the findings in the order in which they are best mended."""
+    """Run all checks at once. The reports are in the order in which to fix them."""
     with tempfile.TemporaryDirectory(prefix="threadpilot-doctor-") as folder:
-        # A folder of its own for the runtime: one that is running is left alone.
+        # A separate folder for the runtime, so that a running one is not disturbed.
         options = replace(runtime_options(settings, SystemClock()), data_dir=Path(folder))
         reports = [
             [CheckReport(name="settings", ok=True, message=SETTINGS_GOOD)],
@@ -135,7 +135,7 @@ async def _run_single(name: str, check: Awaitable[CheckResult]) -> list[CheckRep
 async def _run_bounded(
     name: str, checks: Awaitable[list[CheckReport]], seconds: float = CHECK_SECONDS
 ) -> list[CheckReport]:
-    """The findings, or one that says why there are none: no check can keep the others back."""
+    """The reports, or one that says why there are none. A check cannot block the others."""
     try:
         async with asyncio.timeout(seconds):
             return await checks
@@ -151,7 +151,7 @@ def _report_of(name: str, result: CheckResult) -> CheckReport:
 
 
 def _redact_report(report: CheckReport, settings: Settings) -> CheckReport:
-    """No check shows a secret; this holds it also where a server's own words repeat one."""
+    """The report without secrets. No check shows one, but a server's text may repeat one."""
     return replace(report, message=SecretRedactor(settings.secrets)(report.message))
 
 
@@ -172,9 +172,9 @@ def _print_reports(reports: Sequence[CheckReport], *, as_json: bool) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="threadpilot doctor",
-        description="Check tokens, scopes, runtime, model and database, and say what to mend.",
+        description="Check tokens, scopes, runtime, model and database, and say what to fix.",
     )
-    parser.add_argument("--json", action="store_true", help="write the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="write the results as JSON")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""The command `threadpilot`: arguments → settings → logs → run.
+"""Runs the command `threadpilot`: arguments → settings → logs → run.
 
-Exit status: 0 fine, 1 something is wrong and said on standard error, 2 the settings are wrong.
+Exit status: 0 success, 1 failure (see standard error), 2 the settings are wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SUBCOMMANDS = {
     ),
     "doctor": ("check tokens, scopes, runtime, model and database", "bot.cli.doctor"),
     "sessions": ("list, reset, delete, clean up and export sessions", "bot.cli.sessions"),
-    "audit": ("check that nothing was changed in the record of admin acts", "bot.cli.audit"),
+    "audit": ("check that the audit log of admin acts is unchanged", "bot.cli.audit"),
     "emulator": ("the Slack workspace on localhost, without the bot", "slack_emulator.__main__"),
 }
 """The help text of each, and the module whose `main` takes its arguments. A module is imported only
@@ -35,8 +35,8 @@ _ALIASES = {"sandbox": "emulator"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
-    os.umask(0o077)  # whatever it or the runtime makes is for its own account alone
+    """Run the command. Returns the exit status."""
+    os.umask(0o077)  # only the bot's account can read the files that it or the runtime creates
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
     try:
@@ -53,20 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run() -> int:
-    """`threadpilot run`: the bot, until it is asked to stop."""
+    """Run `threadpilot run`: the bot, until it is stopped. Returns the exit status."""
     try:
         settings = load_settings()
         raise_open_file_limit(settings.max_sessions)
         start_logging(settings.log_level, settings.secrets, settings.log_format)
-        gc.disable()  # what is imported stays: to look through it costs a tenth of the start
+        gc.disable()  # imported objects stay: collecting them costs a tenth of the start
         from bot.cli.run import run as run_loop
         from bot.cli.run import serve
 
         run_loop(serve(settings))
-    except KeyboardInterrupt:  # from there on `serve` sees to it
-        print("threadpilot stops: it was asked to before it had begun.", file=sys.stderr)
+    except KeyboardInterrupt:  # later `serve` handles the signal
+        print("threadpilot stops: interrupted before the start.", file=sys.stderr)
     except SettingsError as error:
-        print("threadpilot cannot start, because of its settings:", file=sys.stderr)
+        print("threadpilot cannot start, the settings are wrong:", file=sys.stderr)
         for fault in error.faults:
             print(f"  {fault}", file=sys.stderr)
         return 2

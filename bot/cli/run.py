@@ -1,4 +1,4 @@
-"""`threadpilot run`: the bot until it is asked to stop."""
+"""Runs the bot for `threadpilot run`, until it is stopped."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 30.0
-"""How long closing may take in all, beside the time that running turns get to finish. Every part
-ends within seconds by itself; this holds the sum when Slack, the runtime and the disk all hang."""
+"""Timeout for closing, in seconds, after the time that running turns have to finish. Every part
+closes within seconds. This bounds the sum when Slack, the runtime and the disk all hang."""
 
 READY = "threadpilot is ready: it hears Slack"
 
 
 async def serve(settings: Settings) -> None:
-    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they cut that short.
+    """Run the bot until SIGTERM or Ctrl-C, which also cancel a start.
 
-    It waits for Slack, the runtime and the database while they are in passing trouble. Raises
-    `BotError` when it cannot start.
+    A start waits while Slack, the runtime or the database have a transient error. Raises `BotError`
+    if the bot cannot start.
     """
     started, stop_requested = asyncio.Event(), asyncio.Event()
     bot_task = asyncio.create_task(_run_until(stop_requested, started, settings))
@@ -62,30 +62,32 @@ async def _run_until(
     stop_requested: asyncio.Event, started: asyncio.Event, settings: Settings
 ) -> None:
     async with open_services(settings, SystemClock()) as engine:
-        # While the runtime starts, which is a process of its own.
+        # In parallel with the start of the runtime, which is its own process.
         running_on = await asyncio.to_thread(_import_app)
         async with running_on(engine):
             started.set()
-            gc.freeze()  # nothing of what there is by now goes before the end
+            gc.freeze()  # the objects that exist by now live until the end
             gc.enable()
             announce(log, READY, settings.log_format)
             await stop_requested.wait()
-            log.info("asked to stop: finishing what runs")
+            log.info("bot stopping: finishing running turns")
 
 
 def _import_app() -> Callable[[Services], AbstractAsyncContextManager[Bot]]:
-    """All that hears and answers, which takes a while to import."""
+    """Import `bot.app`, which takes a while. Returns its `open_bot_on`."""
     from bot.app import open_bot_on
 
     return open_bot_on
 
 
 def force_exit_after(seconds: float) -> threading.Timer:
-    """End the process after so many seconds, whatever it waits for: what it has not brought to its
-    end is on record, and the next start does, as after a crash."""
+    """End the process after a number of seconds, even if it hangs.
+
+    Unfinished work is stored, and the next start continues it, as after a crash.
+    """
 
     def end() -> None:
-        log.error("not everything could be closed within %g s; the next start takes it up", seconds)
+        log.error("shutdown timed out, the next start continues: seconds=%g", seconds)
         os._exit(0)
 
     timer = threading.Timer(seconds, end)
@@ -98,15 +100,15 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[object, object, T]) -> T:
-    """Like `asyncio.run`."""
+    """Run a coroutine like `asyncio.run`, on a loop from `new_loop`."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop that runs nothing yet."""
+    """A new event loop: uvloop's, or asyncio's on Windows."""
     if sys.platform == "win32":
         return asyncio.new_event_loop()
-    import uvloop  # beside the point for commands that never run a loop
+    import uvloop  # imported late: other commands run no loop
 
     return uvloop.new_event_loop()

@@ -1,7 +1,7 @@
-"""`threadpilot sessions`: look after sessions from a shell, on the code that Slack's orders use.
+"""Runs `threadpilot sessions`, which manages sessions with the code of the Slack commands.
 
-The bot must not run on the same data folder meanwhile. Exit status: 0 done, 1 not done and said why
-on standard error, 2 the settings or the arguments are wrong.
+The bot must not be running on the same data folder. Exit status: 0 success, 1 failure (the reason
+is on standard error), 2 the settings or the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bot.cli import texts
 from bot.cli.sessions_args import build_parser, cleanup_flags
+from bot.cli.terminal import confirm
 from bot.clock import SystemClock
 from bot.commands.formatting import (
     format_age,
@@ -29,7 +29,6 @@ from bot.commands.formatting import (
     format_time,
     one_line,
     pluralize,
-    truncate,
 )
 from bot.commands.lifecycle import delete_permanently
 from bot.commands.session_state import model_of
@@ -37,6 +36,7 @@ from bot.commands.transcripts import TranscriptFormat, read_transcript
 from bot.config.settings import Settings, load_settings
 from bot.copilot.agent import CopilotAgent
 from bot.domain.sessions import SessionFilter, SessionRecord, parse_session_handle
+from bot.domain.text import truncate
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging
 from bot.ports import Store
@@ -48,8 +48,9 @@ from bot.store import open_store
 from bot.store.sqlite.data_dir import DATABASE_NAME
 
 AUDIT_ACTOR: Final = "shell"
-"""Who did it, in the audit."""
+"""The actor in the audit log."""
 PAGE_SIZE: Final = 20
+"""Number of sessions on a page."""
 
 _UNUSED_SETTINGS: Final = {
     "SLACK_BOT_TOKEN": "xoxb-not-needed",
@@ -71,16 +72,16 @@ _UNUSED_SETTINGS: Final = {
     "METRICS_PORT": "",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
 }
-"""Settings of the bot that no session needs: whatever is wrong with them must not be in the way."""
+"""Settings that these commands do not need. Wrong values in them must not prevent a command."""
 
 
 class CommandFailed(BotError):
-    """What was asked for cannot be done; its text says why."""
+    """A command cannot be done. The text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Services:
-    """What the commands work with."""
+    """What the commands use."""
 
     store: Store
     agent: CopilotAgent
@@ -88,7 +89,7 @@ class _Services:
 
 
 class NoPool:
-    """`bot.sessions.cleanup.FakeSessionPool` where no bot runs."""
+    """A `bot.sessions.cleanup.Pool` without a running bot: all sessions are free."""
 
     @asynccontextmanager
     async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
@@ -96,7 +97,7 @@ class NoPool:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the arguments say; the exit status."""
+    """Run the command. Returns the exit status."""
     chosen = build_parser().parse_args(argv)
     try:
         settings = load_settings({**os.environ, **_UNUSED_SETTINGS})
@@ -135,8 +136,10 @@ async def _run_command(arguments: argparse.Namespace, settings: Settings) -> int
 
 @asynccontextmanager
 async def _open_services(settings: Settings) -> AsyncIterator[_Services]:
-    """The database and, once it is needed, the runtime. Raises `BotError`: `DataFolderInUse` while
-    a bot runs on them."""
+    """Open the database and, on demand, the runtime.
+
+    Raises `BotError`: `DataFolderInUse` while a bot is running on the data folder.
+    """
     if not (settings.data_dir / DATABASE_NAME).is_file():
         raise CommandFailed(texts.NO_DATABASE.format(folder=settings.data_dir))
     clock = SystemClock()
@@ -233,7 +236,7 @@ async def _clean_up(services: _Services, arguments: argparse.Namespace) -> int:
 async def _run_cleanup(
     services: _Services, cleanup_filter: CleanupFilter, total: int, flags: str
 ) -> int:
-    """Do it; Ctrl-C ends it after the batch that it is at."""
+    """Run the cleanup. Ctrl-C ends it after the current batch. Returns the exit status."""
     cancelled = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
 
@@ -276,7 +279,7 @@ async def _export_session(services: _Services, arguments: argparse.Namespace) ->
 
 
 def _write_private(file: Path, text: str) -> None:
-    """What people said in private places is for whoever runs the bot alone."""
+    """Write a file that only the operator's account can read: it may have private messages."""
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
 
@@ -290,7 +293,10 @@ async def _find_session(store: Store, handle: str) -> SessionRecord:
 
 
 async def _check_idle(store: Store, session: SessionRecord) -> None:
-    """A turn that was cut short is taken up by the bot's next start, in this session."""
+    """Raise `CommandFailed` if the session has a running or queued turn.
+
+    The bot's next start continues an interrupted turn in this session.
+    """
     if await store.running_turn(session.thread) or await store.waiting_turns(session.thread):
         raise CommandFailed(texts.IN_USE.format(handle=session.handle))
 
@@ -313,7 +319,7 @@ def _format_session(session: SessionRecord, now: float) -> str:
 
 
 def _session_as_dict(session: SessionRecord) -> dict[str, object]:
-    """A session for programs; what it has now stays."""
+    """A session as JSON. Existing keys are an interface for programs and must stay."""
     return {
         "handle": session.handle,
         "id": session.id,
@@ -337,37 +343,3 @@ def _session_as_dict(session: SessionRecord) -> dict[str, object]:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-
-
-_STDIN: Final = 0
-
-
-_MAX_ANSWER_BYTES: Final = 1_000
-
-
-_YES: Final = ("y", "yes")
-
-
-async def confirm(question: str) -> bool:
-    """Whether the person at the terminal says yes; no answer is none."""
-    print(question, end=" ", flush=True)
-    loop = asyncio.get_running_loop()
-    received: asyncio.Future[str] = loop.create_future()
-
-    def given(text: str) -> None:
-        if not received.done():
-            received.set_result(text)
-
-    def wait() -> None:
-        # Not `input`: a thread that waits in there cannot be left behind when the program ends.
-        text = b""
-        with suppress(OSError):
-            text = os.read(_STDIN, _MAX_ANSWER_BYTES)
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(given, text.decode("utf-8", "replace"))
-
-    threading.Thread(target=wait, daemon=True, name="question").start()
-    answer = await received
-    if not answer:
-        print(file=sys.stderr)
-    return answer.strip().casefold() in _YES

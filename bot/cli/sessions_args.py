@@ -1,4 +1,4 @@
-"""What may be written after `threadpilot sessions`."""
+"""Defines the arguments of `threadpilot sessions`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def cleanup_flags(arguments: argparse.Namespace) -> list[str]:
-    """What narrows the cleanup, as `bot.sessions.cleanup_filter` reads it."""
+    """The cleanup filter of the arguments, as flags for `bot.sessions.cleanup_filter`."""
     flags = []
     for flag in EXAMPLES:
         value: str | None = vars(arguments).get(flag.removeprefix("--").replace("-", "_"))

@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
 
-from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import format_count, truncate
+from bot.access.quotas import QuotaPolicy
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
+from bot.commands.formatting import format_count
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Card, CommandResult, text_result
+from bot.domain.text import truncate
 from bot.errors import AgentError, AgentErrorKind, BotError
-from bot.ports import AgentSession, SessionConfig, UsageStore
+from bot.ports import Agent, UsageStore
 from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 
 log = logging.getLogger(__name__)
 
@@ -39,46 +42,16 @@ DELETE_SECONDS: Final = 10.0
 """Timeout of deleting a copy, in seconds."""
 
 
-class SessionCopier(Protocol):
-    """The runtime, as far as it copies and deletes."""
-
-    async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
-        """As `bot.ports.Agent` promises."""
-        ...
-
-    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
-        """As `bot.ports.Agent` promises."""
-        ...
-
-
-class Pool(Protocol):
-    """The live sessions."""
-
-    def acquire(
-        self, session_id: str, config: SessionConfig
-    ) -> AbstractAsyncContextManager[AgentSession]: ...
-
-    async def close_idle(self, session_ids: Sequence[str]) -> None: ...
-
-
-class QuotaCheck(Protocol):
-    """Who may ask how much."""
-
-    async def quota_refusal(self, user: str) -> str:
-        """The sentence why somebody is not answered just now; "" where they are."""
-        ...
-
-
-class AskCommand:
+class AskCommand(CommandGroup):
     """Handles `ask`."""
 
     def __init__(
         self,
         store: UsageStore,
-        agent: SessionCopier,
-        pool: Pool,
+        agent: Agent,
+        pool: SessionPool,
         model_selector: ModelSelector,
-        quotas: QuotaCheck,
+        quotas: QuotaPolicy,
         *,
         paused: Callable[[], bool],
         wait_seconds: float = WAIT_SECONDS,

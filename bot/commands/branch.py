@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import one_line, truncate
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
+from bot.commands.formatting import one_line
 from bot.commands.session_state import is_blind, running_turn
 from bot.commands.texts import branch as branch_texts
 from bot.domain.cards import Card, CardItem, CommandResult, text_result
 from bot.domain.messages import ThreadKey
 from bot.domain.sessions import HistoryEntry, SessionOrigin, SessionRecord
+from bot.domain.text import truncate
 from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.ports import Agent, CardPublisher, Clock, Store
@@ -30,7 +31,7 @@ _HISTORY_ATTEMPTS: Final = 50
 _HISTORY_RETRY_SECONDS: Final = 0.1
 
 
-class BranchCommands:
+class BranchCommands(CommandGroup):
     """Handles `rewind` and `fork`."""
 
     def __init__(

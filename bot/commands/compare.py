@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from bot.commands.branch import excerpt
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.models import join_models
 from bot.commands.session_state import is_blind, running_turn
 from bot.commands.texts import branch as branch_texts
@@ -29,7 +29,7 @@ _OPEN_FLAG: Final = "--open"
 _NOT_IN_CHANNEL: Final = frozenset({"not_in_channel", "channel_not_found"})
 
 
-class CompareCommands:
+class CompareCommands(CommandGroup):
     """Handles the commands of comparisons."""
 
     def __init__(

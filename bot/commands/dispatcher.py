@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bot.access import texts as access_texts
 from bot.access.policy import AccessPolicy
@@ -67,6 +68,14 @@ class CommandContext:
 
 CommandHandler = Callable[[CommandContext], Awaitable[CommandResult]]
 """Executes one command. Raises `BotError`, whose `user_message` becomes the result."""
+
+
+class CommandGroup(Protocol):
+    """The commands of one topic."""
+
+    def handlers(self) -> Mapping[str, CommandHandler]:
+        """The handler of each command, by command name."""
+        ...
 
 
 class CommandDispatcher:

@@ -13,6 +13,7 @@ from bot.commands.registry import COMMANDS
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Button
 from bot.domain.sessions import SessionRecord
+from bot.domain.text import truncate
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -82,11 +83,6 @@ def one_line(text: str) -> str:
 def strip_markdown(markdown: str) -> str:
     """A few lines of Markdown without the marks of code blocks, headings and bold text."""
     return _BOLD.sub(r"\1", _BLOCK_MARKUP.sub("", markdown))
-
-
-def truncate(text: str, max_chars: int) -> str:
-    """A text of at most `max_chars` characters, with `…` at the end if it was cut."""
-    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
 
 
 _PAGE_PATTERN: Final = re.compile(r"(?:page +)?([0-9]{1,6})", re.ASCII | re.IGNORECASE)

@@ -11,7 +11,7 @@ from bot.commands.admin.router import AdminRouter
 from bot.commands.ask import AskCommand
 from bot.commands.branch import BranchCommands
 from bot.commands.compare import CompareCommands
-from bot.commands.dispatcher import CommandHandler
+from bot.commands.dispatcher import CommandGroup, CommandHandler
 from bot.commands.help import Help
 from bot.commands.history import HistoryCommands
 from bot.commands.lifecycle import LifecycleCommands
@@ -20,7 +20,7 @@ from bot.commands.retry import RetryCommand
 from bot.commands.roles import RoleCommands
 from bot.commands.sessions import SessionsCommand
 from bot.commands.status import StatusCommand
-from bot.commands.thread import QuietCommands, SessionRenamer, ThreadCommands
+from bot.commands.thread import ThreadCommands
 from bot.commands.usage import UsageCommand
 from bot.commands.user_names import UserNames
 from bot.ports import Agent, CardPublisher, Clock, Store, UserDirectory
@@ -91,23 +91,19 @@ def build_handlers(dependencies: CommandDependencies) -> Handlers:
         enqueue=dependencies.inbox.enqueue,
     )
     by_name: dict[str, CommandHandler] = {}
-    for group in (
+    groups: tuple[CommandGroup, ...] = (
         Help(slash_command=dependencies.slash_command),
         sessions,
         StatusCommand(store, model_selector, names, clock),
         LifecycleCommands(store, publisher, dependencies.agent, dependencies.pool, clock),
         ThreadCommands(
-            store,
-            publisher,
-            dependencies.turn_processor,
-            dependencies.inbox,
-            SessionRenamer(dependencies.pool, model_selector).rename,
+            *(store, publisher, dependencies.turn_processor, dependencies.inbox),
+            *(dependencies.pool, model_selector, clock),
         ),
         AskCommand(
             *(store, dependencies.agent, dependencies.pool, model_selector, dependencies.quotas),
             paused=lambda: dependencies.inbox.paused,
         ),
-        QuietCommands(store, clock),
         HistoryCommands(store, publisher, names, clock),
         UsageCommand(store, dependencies.users, clock),
         ModelCommands(store, model_selector, clock),
@@ -116,6 +112,7 @@ def build_handlers(dependencies: CommandDependencies) -> Handlers:
         retry,
         compare,
         admin,
-    ):
+    )
+    for group in groups:
         by_name |= group.handlers()
     return Handlers(by_name=by_name, close=admin.close)

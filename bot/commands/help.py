@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.registry import COMMANDS, CommandSpec
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Button, Card, CommandResult
 from bot.domain.commands import CommandSource
 
 
-class Help:
+class Help(CommandGroup):
     """Handles `help`."""
 
     def __init__(self, *, slash_command: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
     Pages,
     display_title,
@@ -18,7 +18,6 @@ from bot.commands.formatting import (
     parse_page,
     pluralize,
     strip_markdown,
-    truncate,
     usage_hint,
 )
 from bot.commands.session_state import is_blind
@@ -27,6 +26,7 @@ from bot.commands.transcripts import TranscriptFormat, read_transcript
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Card, CardItem, CommandResult, text_result
 from bot.domain.sessions import HistoryEntry, SessionRecord
+from bot.domain.text import truncate
 from bot.ports import CardPublisher, Clock, Store
 
 PAGE_SIZE: Final = 5
@@ -36,7 +36,7 @@ _MAX_ANSWER_CHARS: Final = 500
 _FORMAT_PATTERN: Final = re.compile("|".join(TranscriptFormat), re.IGNORECASE)
 
 
-class HistoryCommands:
+class HistoryCommands(CommandGroup):
     """Handles `history` and `export`."""
 
     def __init__(
@@ -136,7 +136,7 @@ def _without_hidden_models(
 
 def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
     detail = session_texts.HISTORY_WHO.format(
-        number=number, name=name, age=format_age(now - turn.asked_at)
+        number=number, name=name, age=format_age(now - turn.accepted_at)
     )
     if turn.model:
         detail = f"{detail} · {turn.model}"

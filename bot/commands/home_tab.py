@@ -19,7 +19,6 @@ from bot.commands.formatting import (
     format_size,
     one_line,
     pluralize,
-    truncate,
 )
 from bot.commands.models import DEFAULT, MAX_OPTIONS, selectable
 from bot.commands.registry import VERBOSITIES
@@ -30,6 +29,7 @@ from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Button, Card, CardItem, Select
 from bot.domain.preferences import PreferenceKind, Scope
 from bot.domain.sessions import SessionFilter, SessionPage, SessionRecord, SessionTotals
+from bot.domain.text import truncate
 from bot.domain.usage import UsageGrouping
 from bot.domain.users import AdminStatus, User
 from bot.errors import StoreError

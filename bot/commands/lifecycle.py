@@ -6,12 +6,11 @@ A session stays in its channel: its content must not appear in another one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import display_title, format_age, format_size, pluralize, usage_hint
 from bot.commands.session_state import is_answering, is_blind, is_queued_after, running_turn
 from bot.commands.texts import sessions as session_texts
@@ -20,7 +19,8 @@ from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.domain.turns import Turn
 from bot.errors import SlackError
-from bot.ports import CardPublisher, Clock, Store
+from bot.ports import Agent, CardPublisher, Clock, Store
+from bot.sessions.pool import SessionPool
 
 log = logging.getLogger(__name__)
 
@@ -29,35 +29,15 @@ MAX_OFFERED: Final = 5
 _MAX_CONSIDERED: Final = 20
 
 
-class SessionDeleter(Protocol):
-    """The runtime, as far as it deletes."""
-
-    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
-        """As `bot.ports.Agent` promises."""
-        ...
-
-
-class Pool(Protocol):
-    """The live sessions."""
-
-    def exclusive(self, session_ids: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """As `bot.sessions.pool.SessionPool.exclusive`."""
-        ...
-
-    async def close_idle(self, session_ids: Iterable[str]) -> None:
-        """Close those that are live and idle."""
-        ...
-
-
-class LifecycleCommands:
+class LifecycleCommands(CommandGroup):
     """Handles `reset`, `resume` and `delete`."""
 
     def __init__(
         self,
         store: Store,
         publisher: CardPublisher,
-        agent: SessionDeleter,
-        pool: Pool,
+        agent: Agent,
+        pool: SessionPool,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -234,7 +214,7 @@ class LifecycleCommands:
 
 
 async def delete_permanently(
-    store: Store, agent: SessionDeleter, session: SessionRecord, *, actor: str, action: str
+    store: Store, agent: Agent, session: SessionRecord, *, actor: str, action: str
 ) -> int:
     """Delete an unused session permanently. Returns the number of bytes freed.
 

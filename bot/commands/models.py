@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import truncate
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.registry import OWNERS, VERBOSITIES
 from bot.commands.session_state import running_turn
 from bot.commands.texts import models as model_texts
@@ -16,6 +15,7 @@ from bot.domain.cards import Button, Card, CardItem, CommandResult, Select, text
 from bot.domain.messages import ThreadKey
 from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.domain.sessions import EFFORTS
+from bot.domain.text import truncate
 from bot.ports import Clock, Store
 from bot.sessions.model_selection import ModelSelector, SelectionRule
 
@@ -66,7 +66,7 @@ def parse_model_args(args: str) -> ModelArgs | None:
     return ModelArgs(name=parts[0] if parts else "", effort=effort, scope=scope)
 
 
-class ModelCommands:
+class ModelCommands(CommandGroup):
     """Handles `model` and `set`."""
 
     def __init__(self, store: Store, model_selector: ModelSelector, clock: Clock) -> None:

@@ -134,7 +134,7 @@ _SPECS: Final = (
         aliases=("list",),
         usage="[all] [page]",
         args_pattern=rf"(?:all)? ?(?:{_PAGE})?",
-        description="your sessions, the newest first",
+        description="your sessions, newest first",
         role_overrides=((r"all\b.*", ADMINS),),
     ),
     CommandSpec(
@@ -152,7 +152,7 @@ _SPECS: Final = (
         target=CommandTarget.SESSION,
         allowed_roles=OWNERS,
         timing=CommandTiming.IN_ORDER,
-        description="go on in this thread with a fresh session; the old one can be taken back",
+        description="start a fresh session in this thread; `resume` restores the old one",
     ),
     CommandSpec(
         name="resume",
@@ -164,7 +164,7 @@ _SPECS: Final = (
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
         read_only_pattern="",
-        description="take up an earlier session of yours in this thread",
+        description="restore a previous session of yours in this thread",
     ),
     CommandSpec(
         name="stop",
@@ -173,7 +173,7 @@ _SPECS: Final = (
         target=CommandTarget.THREAD,
         allowed_roles=PARTICIPANTS,
         sources=THREAD_SOURCES,
-        description="stop the running answer; `queue` also drops what waits",
+        description="stop the running reply; `queue` also clears the queue",
     ),
     CommandSpec(
         name="model",
@@ -189,7 +189,7 @@ _SPECS: Final = (
         ),
         timing=CommandTiming.IN_ORDER,
         read_only_pattern=_MODEL_QUERY,
-        description="show or choose the model",
+        description="show or set the model",
     ),
     CommandSpec(
         name="compare",
@@ -200,7 +200,7 @@ _SPECS: Final = (
         sources=TYPED_SOURCES,
         timing=CommandTiming.IN_ORDER,
         uses_quota=True,
-        description="ask several models the same and vote, without knowing which is which",
+        description="ask several models the same and vote without knowing which is which",
     ),
     CommandSpec(
         name="ask",
@@ -210,7 +210,7 @@ _SPECS: Final = (
         allowed_roles=VIEWERS,
         sources=TYPED_SOURCES,
         timing=CommandTiming.AFTER_PENDING,
-        description="a side question that does not enter the thread's memory",
+        description="a side question that isn't part of the thread's memory",
     ),
     CommandSpec(
         name="fork",
@@ -220,7 +220,7 @@ _SPECS: Final = (
         sources=THREAD_SOURCES | {CommandSource.HOME_TAB},
         timing=CommandTiming.AFTER_PENDING,
         uses_quota=True,
-        description="go on in a new thread that knows everything up to here",
+        description="continue in a new thread that knows everything up to here",
     ),
     CommandSpec(
         name="retry",
@@ -231,7 +231,7 @@ _SPECS: Final = (
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
         uses_quota=True,
-        description="answer again, with another model if you name one",
+        description="retry the last reply, with another model if you name one",
     ),
     CommandSpec(
         name="rewind",
@@ -239,7 +239,7 @@ _SPECS: Final = (
         allowed_roles=OWNERS,
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
-        description="go back to before the last answer, or before the one whose menu you use",
+        description="forget the last reply, or the one whose menu you use and all after it",
     ),
     CommandSpec(
         name="role",
@@ -250,7 +250,7 @@ _SPECS: Final = (
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
         read_only_pattern="",
-        description="a session for a role beside this one; then `role: question` asks it",
+        description="start a role's own session beside this one; `role: question` asks it",
     ),
     CommandSpec(
         name="title",
@@ -268,14 +268,14 @@ _SPECS: Final = (
         usage="[s12] [page]",
         args_pattern=rf"(?:s[0-9]{{1,12}})? ?(?:{_PAGE})?",
         target=CommandTarget.SESSION,
-        description="what was asked and answered, page by page",
+        description="questions and replies, page by page",
     ),
     CommandSpec(
         name="export",
         usage="[markdown|json] [s12]",
         args_pattern=rf"(?:markdown|json)? ?{_OPTIONAL_HANDLE}",
         target=CommandTarget.SESSION,
-        description="the transcript as a file, for you alone",
+        description="the transcript as a file, sent only to you",
     ),
     CommandSpec(
         name="usage",
@@ -309,7 +309,7 @@ _SPECS: Final = (
             r".*)?|pause|resume|drain)?"
         ),
         allowed_roles=ADMINS,
-        description="clean up, see who uses what, limits, pause and drain",
+        description="cleanup, usage, users, limits, audit log, pause and drain",
     ),
     # Commands that only buttons give.
     CommandSpec(
@@ -321,7 +321,7 @@ _SPECS: Final = (
         admins_skip_visibility=True,
         in_help=False,
         timing=CommandTiming.IN_ORDER,
-        description="delete a session for good",
+        description="delete a session permanently",
     ),
     CommandSpec(
         name="vote",
@@ -345,14 +345,14 @@ _SPECS: Final = (
         sources=frozenset({CommandSource.BUTTON}),
         in_help=False,
         timing=CommandTiming.IN_ORDER,
-        description="go on with an answer of a comparison",
+        description="continue with an answer of a comparison",
     ),
     CommandSpec(
         name="set",
         args_pattern=rf"(?:model {_NAME}|verbosity (?:{'|'.join(VERBOSITIES)}))",
         sources=frozenset({CommandSource.HOME_TAB}),
         in_help=False,
-        description="choose what counts for you",
+        description="set your own defaults",
     ),
 )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from bot.commands.branch import excerpt, last_entry
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.models import join_models
 from bot.commands.registry import OWNERS
 from bot.commands.session_state import is_queued_after
@@ -25,7 +25,7 @@ _MAX_RETRIES_FOLLOWED: Final = 100
 """Maximum number of retries that are followed from one turn to its latest retry."""
 
 
-class RetryCommand:
+class RetryCommand(CommandGroup):
     """Handles `retry`."""
 
     def __init__(

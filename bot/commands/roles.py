@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import pluralize, truncate
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
+from bot.commands.formatting import pluralize
 from bot.commands.models import MAX_OPTION_CHARS
 from bot.commands.registry import PARTICIPANTS
 from bot.commands.texts import models as model_texts
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.domain.sessions import SessionRecord
+from bot.domain.text import truncate
 from bot.ports import Store
 from bot.sessions.model_selection import ModelSelector
 
@@ -19,7 +20,7 @@ MAX_ITEMS: Final = 10
 """Maximum number of roles with details; more are listed by name only."""
 
 
-class RoleCommands:
+class RoleCommands(CommandGroup):
     """Handles `role`."""
 
     def __init__(self, store: Store, model_selector: ModelSelector) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bot.access.policy import visible_channels
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
     Pages,
     display_title,
@@ -34,7 +34,7 @@ PAGE_SIZE: Final = 8
 _ALL: Final = re.compile(r"all\b *", re.IGNORECASE)
 
 
-class SessionsCommand:
+class SessionsCommand(CommandGroup):
     """Handles `sessions`."""
 
     def __init__(self, store: Store, users: UserDirectory, names: UserNames, clock: Clock) -> None:

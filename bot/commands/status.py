@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import display_title, format_age, format_count, pluralize, usage_hint
 from bot.commands.session_state import is_answering, is_blind, state_of
 from bot.commands.sessions import session_buttons
@@ -33,7 +33,7 @@ class _StatusFacts:
     now: float
 
 
-class StatusCommand:
+class StatusCommand(CommandGroup):
     """Handles `status`."""
 
     def __init__(

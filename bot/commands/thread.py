@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 
 from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import display_title, format_count, one_line, pluralize, usage_hint
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Button, Card, CommandResult, text_result
@@ -20,6 +20,8 @@ from bot.errors import BotError
 from bot.ports import CardPublisher, Clock, PreferenceStore, Store
 from bot.sessions.model_selection import ModelSelector
 from bot.sessions.pool import SessionPool
+from bot.turns.inbox import Inbox
+from bot.turns.processor import TurnProcessor
 
 log = logging.getLogger(__name__)
 
@@ -28,47 +30,34 @@ MAX_TITLE_CHARS: Final = 200
 _QUEUE_ARG: Final = "queue"
 
 
-class AnswerStopper(Protocol):
-    """Whoever has answers running."""
-
-    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:
-        """Stop the thread's running answer; whether there was one. Raises `NotAllowed` where `by`
-        may not, `StoreError`."""
-        ...
-
-
-class MessageQueue(Protocol):
-    """Whoever lets messages wait."""
-
-    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:
-        """Drop what waits in a thread, and tell whose it was, but for `by`; how many that were.
-        Raises `StoreError`."""
-        ...
-
-
-RenameSession = Callable[[SessionRecord, str], Awaitable[None]]
-"""Gives a session a name in the runtime. Raises `BotError`."""
-
-
-class ThreadCommands:
-    """Stops what runs in a thread and names its session."""
+class ThreadCommands(CommandGroup):
+    """Handles the commands of threads."""
 
     def __init__(
         self,
         store: Store,
         publisher: CardPublisher,
-        turn_processor: AnswerStopper,
-        queue: MessageQueue,
-        rename: RenameSession,
+        turn_processor: TurnProcessor,
+        inbox: Inbox,
+        pool: SessionPool,
+        model_selector: ModelSelector,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._turn_processor = turn_processor
-        self._queue = queue
-        self._rename = rename
+        self._inbox = inbox
+        self._pool = pool
+        self._model_selector = model_selector
+        self._clock = clock
 
     def handlers(self) -> Mapping[str, CommandHandler]:
-        return {"stop": self.stop_thread, "title": self.title}
+        return {
+            "stop": self.stop_thread,
+            "title": self.title,
+            "quiet": self.quiet,
+            "join": self.join,
+        }
 
     async def stop_thread(self, ctx: CommandContext) -> CommandResult:
         thread_key, arg = ctx.thread_key, ctx.args.casefold()
@@ -81,7 +70,7 @@ class ThreadCommands:
             if any(turn.message.user != ctx.user.id for turn in waiting_turns):
                 return text_result(access_texts.STOP_YOUR_OWN)
         # First the waiting ones: else the next one would start when the running one ends.
-        dropped = await self._queue.drop_waiting(thread_key, ctx.user.id) if arg else 0
+        dropped = await self._inbox.drop_waiting(thread_key, ctx.user.id) if arg else 0
         stopped = await self._turn_processor.stop_answer(thread_key, ctx.user.id)
         text = session_texts.STOPPED if stopped else session_texts.NOTHING_RUNS
         if arg:
@@ -134,35 +123,6 @@ class ThreadCommands:
             session_texts.TITLE_SET.format(handle=session.handle, title=title), public=True
         )
 
-    async def _publish_title(self, session: SessionRecord, title: str) -> None:
-        """Set the title in the runtime and in Slack, where it is optional."""
-        try:
-            await self._rename(session, title)
-        except BotError as error:
-            log.info("session not renamed: session=%s error=%s", session.id, error)
-        if session.role == MAIN_ROLE:
-            await self._publisher.set_title(session.thread, title)
-
-
-async def is_quiet(store: PreferenceStore, thread: ThreadKey) -> bool:
-    """True if the bot is silent in a thread until mentioned. Raises `StoreError`."""
-    preferences = await store.preferences([(Scope.THREAD, str(thread))])
-    return any(
-        preference.kind is PreferenceKind.QUIET and preference.value == ENABLED
-        for preference in preferences
-    )
-
-
-class QuietCommands:
-    """Lets the bot be silent in a thread, and take part again."""
-
-    def __init__(self, store: PreferenceStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    def handlers(self) -> Mapping[str, CommandHandler]:
-        return {"quiet": self.quiet, "join": self.join}
-
     async def quiet(self, ctx: CommandContext) -> CommandResult:
         thread_key = ctx.thread_key
         if thread_key is None:
@@ -199,19 +159,32 @@ class QuietCommands:
             return text_result(session_texts.JOINED_ALREADY)
         return text_result(session_texts.JOINED, public=True)
 
+    async def _publish_title(self, session: SessionRecord, title: str) -> None:
+        """Set the title in the runtime and in Slack, where it is optional."""
+        try:
+            await self._rename_in_runtime(session, title)
+        except BotError as error:
+            log.info("session not renamed: session=%s error=%s", session.id, error)
+        if session.role == MAIN_ROLE:
+            await self._publisher.set_title(session.thread, title)
 
-class SessionRenamer:
-    """Names sessions in the runtime."""
+    async def _rename_in_runtime(self, session: SessionRecord, title: str) -> None:
+        """Rename a session in the runtime.
 
-    def __init__(self, pool: SessionPool, model_selector: ModelSelector) -> None:
-        self._pool = pool
-        self._model_selector = model_selector
-
-    async def rename(self, session: SessionRecord, title: str) -> None:
-        """Name a session. One that answers, and one that the runtime does not have yet, keep the
-        name they have. Raises `BotError`."""
+        A session in use, or one that the runtime does not have yet, keeps its name. Raises
+        `BotError`.
+        """
         if not session.has_turns or self._pool.is_in_use(session.id):
             return
-        chosen = await self._model_selector.select(session, session.thread)
-        async with self._pool.acquire(session.id, chosen.config) as live:
+        selection = await self._model_selector.select(session, session.thread)
+        async with self._pool.acquire(session.id, selection.config) as live:
             await live.rename(title)
+
+
+async def is_quiet(store: PreferenceStore, thread: ThreadKey) -> bool:
+    """True if the bot is silent in a thread until mentioned. Raises `StoreError`."""
+    preferences = await store.preferences([(Scope.THREAD, str(thread))])
+    return any(
+        preference.kind is PreferenceKind.QUIET and preference.value == ENABLED
+        for preference in preferences
+    )

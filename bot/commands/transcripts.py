@@ -24,9 +24,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.commands.formatting import format_count, format_time, one_line, pluralize, truncate
+from bot.commands.formatting import format_count, format_time, one_line, pluralize
 from bot.commands.texts import sessions as session_texts
 from bot.domain.sessions import HistoryEntry, SessionRecord
+from bot.domain.text import truncate
 from bot.ports import SessionStore
 
 MAX_TURNS: Final = 5_000
@@ -117,7 +118,7 @@ def as_json(transcript: Transcript) -> str:
             {
                 "number": number,
                 "ts": turn.ts,
-                "asked": _iso(turn.asked_at),
+                "asked": _iso(turn.accepted_at),
                 "user": _user_json(transcript, turn.user),
                 "question": turn.text,
                 "answer": turn.answer,
@@ -152,7 +153,7 @@ def _markdown_parts(transcript: Transcript) -> Iterator[str]:
     for number, turn in _numbered(transcript):
         yield ""
         author = _escape(_display_name(transcript, turn.user))
-        yield f"## {number}. {author}, {format_time(turn.asked_at)}"
+        yield f"## {number}. {author}, {format_time(turn.accepted_at)}"
         yield ""
         yield from _fenced(turn.text)
         yield ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bot.access import texts as access_texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import format_count, pluralize, usage_hint
 from bot.commands.registry import PERIODS
 from bot.commands.texts import sessions as session_texts
@@ -27,7 +27,7 @@ _ARGS: Final = re.compile(
 )
 
 
-class UsageCommand:
+class UsageCommand(CommandGroup):
     """Handles `usage`. Only admins see the usage of others."""
 
     def __init__(self, store: Store, users: UserDirectory, clock: Clock) -> None:

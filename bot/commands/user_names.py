@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bot.commands.formatting import one_line, truncate
+from bot.commands.formatting import one_line
+from bot.domain.text import truncate
 from bot.errors import SlackError
 from bot.ports import UserDirectory
 

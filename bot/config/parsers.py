@@ -1,4 +1,4 @@
-"""How single settings are read: each says what to give instead of what it cannot take."""
+"""Parses single settings. Each error says what to give instead."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from bot.redaction import MIN_SECRET_CHARS
 
 
 def secret(given: str) -> str:
-    """Values that are too short to be taken out of what is written are refused: each log line that
-    holds such a letter would be spoiled, or the secret would stand there."""
+    """A secret. Raises `ValueError` if it is too short for redaction.
+
+    Redaction of a short text would damage every log line that contains it.
+    """
     if given and len(given) < MIN_SECRET_CHARS:
         raise ValueError(
             f"this is too short for a secret; give all of it, at least {MIN_SECRET_CHARS} "
@@ -75,7 +77,7 @@ def api_url(given: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
+    """True if a host name or address can only be this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The settings: what the person who runs the bot may choose, read once from the environment.
+"""Defines the bot's settings and reads them from the environment.
 
 Each field of `Settings` is one row of the table: its parser (`bot.config.parsers`), default and
 meaning. The README's table and `.env.example` are held equal to it by tests. All faults are found
@@ -23,7 +23,7 @@ from bot.logs import redact_tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the bot runs with: parsed, checked and complete."""
+    """The settings of the bot: parsed, checked and complete."""
 
     slack_bot_token: str = setting(
         parsers.token("xoxb-"),
@@ -50,17 +50,17 @@ class Settings:
     )
     slack_api_url: str = setting(
         parsers.api_url,
-        "Where Slack's Web API is; the sandbox's address in the demo and in tests.",
+        "Where Slack's Web API is; the emulator's address in the demo and in tests.",
         default="https://slack.com/api/",
     )
     slack_limits: int = setting(
         parsers.integer(1, 1_000),
-        "How many times its published rate limits Slack grants your app; mostly `1`.",
+        "Factor by which Slack raises its published rate limits for your app; mostly `1`.",
         default="1",
     )
     http_host: str = setting(
         str,
-        "The address that `SLACK_MODE=http` listens on; loopback unless told otherwise.",
+        "The address that `SLACK_MODE=http` listens on; loopback by default.",
         default="127.0.0.1",
     )
     http_port: int = setting(
@@ -70,7 +70,7 @@ class Settings:
     )
     data_dir: Path = setting(
         parsers.folder,
-        "The folder of the database and of the sessions; made if missing, one bot each.",
+        "The folder of the database and of the sessions; created if missing, one bot each.",
         default="data",
     )
     github_token: str = setting(
@@ -86,7 +86,7 @@ class Settings:
     )
     model_api_key: str = setting(
         parsers.secret,
-        "The key for `MODEL_BASE_URL`, where that server asks for one.",
+        "The key for `MODEL_BASE_URL`, if that server needs one.",
         secret=True,
     )
     model: str = setting(
@@ -100,38 +100,38 @@ class Settings:
     )
     admin_users: frozenset[str] = setting(
         parsers.user_ids,
-        "Slack user ids (`U…`, comma-separated) of those who are in charge of the bot.",
+        "Slack user ids (`U…`, comma-separated) of the bot's admins.",
     )
     admin_group: str = setting(
         parsers.group_id,
-        "A Slack user group (`S…`) whose members are in charge, too.",
+        "A Slack user group (`S…`) whose members are admins, too.",
     )
     workspace_admins: bool = setting(
         parsers.boolean,
-        "Whether the workspace's admins and owners are in charge, too: `yes` or `no`.",
+        "Whether the workspace's admins and owners are admins of the bot, too: `yes` or `no`.",
         default="yes",
     )
     allow_guests: bool = setting(
         parsers.boolean,
-        "Whether guests of the workspace are answered: `yes` or `no`.",
+        "Whether guests of the workspace may use the bot: `yes` or `no`.",
         default="no",
     )
     allow_external: bool = setting(
         parsers.boolean,
-        "Whether people of other workspaces (Slack Connect) are answered: `yes` or `no`.",
+        "Whether users of other workspaces (Slack Connect) may use the bot: `yes` or `no`.",
         default="no",
     )
     allowed_channels: frozenset[str] = setting(
         parsers.channel_ids,
-        "Where alone people are answered (`C…`, comma-separated); empty: in all channels.",
+        "The only channels in which the bot answers (`C…`, comma-separated); empty: all.",
     )
     allowed_users: frozenset[str] = setting(
         parsers.user_ids,
-        "Only these people (`U…`, comma-separated) and those in charge; empty: everybody.",
+        "Only these users (`U…`, comma-separated) and admins may use the bot; empty: all users.",
     )
     allowed_bots: frozenset[str] = setting(
         parsers.bot_ids,
-        "Bots (`B…` or `U…`, comma-separated) that are answered when they mention the bot.",
+        "Other bots (`B…` or `U…`, comma-separated) that get an answer when they mention the bot.",
     )
     roles_file: Path | None = setting(
         parsers.file,
@@ -139,77 +139,77 @@ class Settings:
     )
     max_turns: int = setting(
         parsers.integer(1, 1_000),
-        "How many turns run at once, in all; more wait.",
+        "Maximum number of turns that run at once; more are queued.",
         default="20",
     )
     max_turns_per_user: int = setting(
         parsers.integer(1, 1_000),
-        "How many turns of one person run at once; more wait.",
+        "Maximum number of turns of one user that run at once; more are queued.",
         default="3",
     )
     max_turns_per_day: int = setting(
         parsers.integer(0, 100_000),
-        "How many turns one person may have in 24 hours; `0` for as many as they like.",
+        "Maximum number of turns of one user in 24 hours; `0` for no limit.",
         default="0",
     )
     max_sessions: int = setting(
         parsers.integer(1, 1_000),
-        "How many sessions stay live, about 6 MB each; a comparison takes one a model.",
+        "Maximum number of live sessions, about 6 MB each; a comparison takes one per model.",
         default="50",
     )
     pool_seconds: float = setting(
         parsers.seconds(0, 600),
-        "How long a turn waits for such a place before it is told that all are taken.",
+        "How long a turn waits for a free session before it fails.",
         default="30",
     )
     runtime_memory_mb: int = setting(
         parsers.integer(0, 1_000_000),
-        "The runtime is started anew when it takes more and nothing runs; `0` for never.",
+        "The runtime restarts when it uses more memory and no turn runs; `0` for never.",
         default="1500",
     )
     retention_days: int = setting(
         parsers.integer(0, 36_500),
-        "Sessions that nobody has used for so many days are deleted; `0` for never.",
+        "Sessions that are unused for this many days are deleted; `0` for never.",
         default="0",
     )
     retention_sessions: int = setting(
         parsers.integer(0, 10_000_000),
-        "Beyond so many, those unused for the longest are deleted; `0` for no limit.",
+        "Above this number, the sessions unused for the longest are deleted; `0` for no limit.",
         default="0",
     )
     retention_mb: int = setting(
         parsers.integer(0, 100_000_000),
-        "The same for the space that all sessions take on disk; `0` for no limit.",
+        "The same for the disk space of all sessions; `0` for no limit.",
         default="0",
     )
     context_messages: int = setting(
         parsers.integer(0, 500),
-        "How many earlier messages of a thread come along when the bot is called into it.",
+        "How many earlier messages of a thread the bot reads when it is mentioned there first.",
         default="50",
     )
     catch_up_seconds: float = setting(
         parsers.seconds(0, 86_400),
-        "How far back it looks for what was said while it heard nothing; `0` for never.",
+        "How far back the bot looks for messages it missed while disconnected; `0` for never.",
         default="3600",
     )
     max_message_chars: int = setting(
         parsers.integer(1, 40_000),
-        "The longest message that is taken; a longer one gets a sentence.",
+        "Maximum length of a message; a longer one is refused with a note.",
         default="30000",
     )
     silence_seconds: float = setting(
         parsers.seconds(1, 3_600),
-        "How long the model may say nothing before the turn is given up.",
+        "How long the model may be silent before the turn fails.",
         default="120",
     )
     turn_seconds: float = setting(
         parsers.seconds(1, 86_400),
-        "How long one turn may take in all, however much the model says.",
+        "How long one turn may take in total.",
         default="1800",
     )
     shutdown_seconds: float = setting(
         parsers.seconds(0, 600),
-        "How long running turns may take to finish when the bot is asked to stop.",
+        "How long running turns may take to finish when the bot stops.",
         default="20",
     )
     log_level: str = setting(
@@ -219,7 +219,7 @@ class Settings:
     )
     log_format: str = setting(
         parsers.choice("text", "json"),
-        "`text`: a line each for people; `json`: an object each for machines.",
+        "`text`: readable lines; `json`: one JSON object per line.",
         default="text",
     )
     metrics_port: int = setting(
@@ -229,17 +229,17 @@ class Settings:
     )
     metrics_host: str = setting(
         str,
-        "The address that `METRICS_PORT` listens on; loopback unless told otherwise.",
+        "The address that `METRICS_PORT` listens on; loopback by default.",
         default="127.0.0.1",
     )
     otel_exporter_otlp_endpoint: str = setting(
         parsers.url,
-        "Where traces are sent (OTLP over HTTP); wants the extra `threadpilot[tracing]`.",
+        "Where traces are sent (OTLP over HTTP); needs the extra `threadpilot[tracing]`.",
     )
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values that may never be written anywhere."""
+        """The values that must not appear in any output."""
         values = (getattr(self, each.name.lower()) for each in SETTINGS if each.secret)
         return frozenset(value for value in values if value)
 
@@ -260,7 +260,10 @@ SETTINGS: Final = definitions_of(Settings)
 
 
 def load_settings(env: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
-    """The settings from `.env`, where there is one, overruled by the environment."""
+    """The settings of the environment and of `.env`, if it exists. The environment wins.
+
+    Raises `SettingsError`.
+    """
     try:
         written = {name: text for name, text in dotenv_values(dotenv).items() if text is not None}
     except (OSError, UnicodeError):
@@ -269,7 +272,7 @@ def load_settings(env: Mapping[str, str] | None = None, dotenv: Path = Path(".en
 
 
 class _Reader:
-    """Reads one setting after another and collects what is wrong instead of stopping at it."""
+    """Reads settings one by one, and collects errors instead of stopping at the first."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
@@ -288,7 +291,7 @@ class _Reader:
 
 
 def _check_combinations(settings: Settings, reader: _Reader) -> list[str]:
-    """What has to be given together with what was chosen."""
+    """The faults of settings that require or limit each other, or an empty list."""
     faults = []
 
     def need(present: bool, name: str, remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""The Copilot runtime as the story sees it: `bot.ports.Agent`."""
+"""Implements `bot.ports.Agent` with the Copilot runtime."""
 
 from __future__ import annotations
 
@@ -27,24 +27,30 @@ from bot.sessions.lock_files import folder_of_sessions
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 50.0
-"""The port allows 60 s; clearing away a runtime that does not start takes up to 8 s."""
+"""Timeout for opening a session, in seconds. The port allows 60 s, and killing a runtime that does
+not start can take 8 s."""
 MODELS_SECONDS = 5.0
+"""Timeout for listing the models, in seconds."""
 MODELS_CACHE_SECONDS = 60.0
+"""Number of seconds that a list of models is cached."""
 STORED_SIZES_SECONDS = 60.0
-"""Every session's folder is looked at: 200 took 0.4 s."""
+"""Timeout for the sizes of all sessions, in seconds. The runtime reads every session's folder: 200
+took 0.4 s."""
 DELETE_BATCH_SIZE = 100
-"""One takes about 18 ms; so many stay well within the time of one call."""
+"""Number of sessions that one call deletes. One takes about 18 ms, so a batch stays well within the
+timeout of a call."""
 
 _DEFAULT_CONFIG = SessionConfig()
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
-"""What the runtime takes (measured); for an empty one the SDK would invent an id of its own."""
+"""The ids that the runtime accepts (measured). For an empty one the SDK would make up an id."""
 _NOTHING_TO_FORK = re.compile(r"Cannot fork session|Event .* not found in session")
-"""All errors have one code; only these words tell that there is nothing to copy."""
+"""Matches the error for a session without history. All errors have the same code, so only the text
+identifies it."""
 
 
 class CopilotAgent:
-    """Opens sessions in the runtime that it keeps running. An async context manager."""
+    """Opens sessions in a runtime that it starts and keeps running. An async context manager."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
@@ -65,14 +71,14 @@ class CopilotAgent:
         trace: TracebackType | None,
     ) -> Literal[False]:
         if self._starting is not None:
-            # What has begun and is not waited for any more is not waited for here, either.
+            # The caller no longer waits for this start, so closing does not wait for it either.
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self._supervisor.close()
         return False
 
     def start_runtime_in_background(self) -> None:
-        """Begin to start the runtime, beside whatever else has to be done; `start` waits for it."""
+        """Begin to start the runtime in a task. `start_runtime` waits for it."""
         self._starting = asyncio.create_task(self._ensure_runtime(), name="starting the runtime")
 
     async def start_runtime(self) -> None:
@@ -107,7 +113,7 @@ class CopilotAgent:
         """`bot.ports.Agent.fork_session`."""
         live = self._live_sessions.get(session_id)
         if live is not None and live.is_new:
-            # The runtime would copy it while it is live, and not afterwards.
+            # The runtime would copy it while the session is open, but not afterwards.
             raise AgentError(AgentErrorKind.NO_SESSION, f"nothing was asked in {session_id} yet")
         runtime = await self._ensure_runtime()
         request = SessionsForkRequest(
@@ -119,7 +125,7 @@ class CopilotAgent:
             if _NOTHING_TO_FORK.search(str(error.__cause__)):
                 raise AgentError(AgentErrorKind.NO_SESSION, str(error)) from error
             raise
-        log.info("session %s is a copy of %s", copy.session_id, session_id)
+        log.info("session forked: session=%s source=%s", copy.session_id, session_id)
         return copy.session_id
 
     async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
@@ -129,7 +135,7 @@ class CopilotAgent:
         runtime = await self._ensure_runtime()
         for start in range(0, len(stored), DELETE_BATCH_SIZE):
             batch = stored[start : start + DELETE_BATCH_SIZE]
-            # The runtime deletes open ones as well, and their handles would wait in vain.
+            # The runtime deletes open sessions, too. Their handles would then wait until a timeout.
             await asyncio.gather(*map(self._close_previous, batch))
             freed.update(await self._delete_batch(runtime, batch))
         return freed
@@ -141,7 +147,7 @@ class CopilotAgent:
         nothing = [session_id for session_id in session_ids if not freed[session_id]]
         left = await asyncio.to_thread(self._still_on_disk, nothing)
         if left:
-            # Another process has them, which is no error to the runtime.
+            # Another process has them open. The runtime does not report that as an error.
             detail = f"{len(left)} sessions could not be deleted, such as {left[0]}"
             raise AgentError(AgentErrorKind.RUNTIME, detail)
         return freed
@@ -185,7 +191,7 @@ class CopilotAgent:
         await self._supervisor.restart(self._model)
 
     async def _fetch_models(self) -> Sequence[str]:
-        """What the model server offers or, with GitHub's models, the plan."""
+        """The models of the model server, or of the Copilot plan without one."""
         if self._options.base_url:
             return await list_models(self._options)
         runtime = await self._supervisor.ensure_running(self._model)
@@ -196,19 +202,24 @@ class CopilotAgent:
         return [model.id for model in listed]
 
     async def _ensure_runtime(self) -> Runtime:
-        """The runtime, which runs, and the model known if it can be. Raises `AgentError`."""
+        """The running runtime, after an attempt to resolve the model. Raises `AgentError`."""
         await self._resolve_model()
         return await self._supervisor.ensure_running(self._model)
 
     async def _resolve_model(self) -> None:
-        """Ask for the model's name until there is one: its server may come up after the bot.
-        Outside the lock, so that a server that hangs holds up nobody for longer than 5 s."""
+        """Ask for the model's name until there is one: the model server may start after the bot.
+
+        Runs outside the supervisor's lock, so a server that hangs delays a caller by 5 s at most.
+        """
         if self._model in ("", FALLBACK_MODEL):
             self._model = await resolve_model(self._options)
 
     async def _close_previous(self, session_id: str) -> None:
-        """Close the session if it was opened before: its events go to the newest handle only, and
-        whoever still had the old one would wait in vain."""
+        """Close the session if it was opened before.
+
+        The runtime sends events to the newest handle only. A caller with the old handle would wait
+        until a timeout.
+        """
         previous = self._live_sessions.pop(session_id, None)
         if previous is not None:
             await previous.close()

@@ -1,6 +1,6 @@
-"""Does the runtime start, and does the model answer? For `threadpilot doctor`.
+"""Checks for `threadpilot doctor` that the runtime starts and that the model answers.
 
-Each check gives one sentence for the person who runs the bot: what was found or how to mend it.
+Each check returns one sentence for the operator: what it found, or how to fix it.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from bot.errors import AgentError, AgentErrorKind
 
 RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."
 RUNTIME_DIFFERS = (
-    "The Copilot runtime starts, but is version {version}, and {expected} is what Threadpilot was "
-    "made with: run `make setup`, or leave out COPILOT_CLI_PATH."
+    "The Copilot runtime starts, but has version {version}. Threadpilot needs {expected}: run "
+    "`make setup`, or remove COPILOT_CLI_PATH."
 )
 RUNTIME_FAULT = "The Copilot runtime cannot be used: {detail}."
 MODEL_ANSWERS = "The model server answers; the model is {model}."
 MODEL_UNREACHABLE = (
-    "Nothing usable answers at MODEL_BASE_URL: start the model server, or correct the address "
-    "({detail})."
+    "No model server answers at MODEL_BASE_URL: start it, or correct the address ({detail})."
 )
 MODEL_KEY_REFUSED = (
-    "The model server refuses the key (HTTP {status}): look at MODEL_API_KEY and its rights."
+    "The model server rejects the key (HTTP {status}): check MODEL_API_KEY and its permissions."
 )
 MODEL_REFUSES = (
-    "The model server answers HTTP {status} to a short question to the model {model}: look at "
-    "MODEL, and at whether MODEL_BASE_URL ends where the API begins (mostly in /v1)."
+    "The model server answers HTTP {status} to a short question to the model {model}: check "
+    "MODEL, and that MODEL_BASE_URL is the start of the API (it usually ends in /v1)."
 )
 GITHUB_ANSWERS = "GitHub accepts GITHUB_TOKEN; the model is {model}."
 GITHUB_DEFAULT = "your plan's default"
 GITHUB_REFUSES = (
-    "GitHub did not accept GITHUB_TOKEN for Copilot, or could not be reached: make a token of a "
-    "person with a Copilot plan (a fine-grained one needs the permission “Copilot Requests”), and "
-    "look at the network and the proxy."
+    "GitHub did not accept GITHUB_TOKEN for Copilot, or could not be reached: create a token of a "
+    "user with a Copilot plan (a fine-grained one needs the permission “Copilot Requests”), and "
+    "check the network and the proxy."
 )
 GITHUB_UNREACHABLE = (
-    "GitHub accepted GITHUB_TOKEN but did not tell its models: look at the network and the proxy, "
-    "and at whether the plan has Copilot ({detail})."
+    "GitHub accepted GITHUB_TOKEN but did not list its models: check the network, the proxy, and "
+    "that the plan includes Copilot ({detail})."
 )
 GITHUB_NO_SUCH_MODEL = "Your Copilot plan has no model {model}: choose one of {models} for MODEL."
 
 _MAX_NAMES = 20
+"""Maximum number of models that a sentence names."""
 
 
 async def check_runtime(options: RuntimeOptions) -> CheckResult:
-    """Start the runtime once, and look at its version."""
+    """Start the runtime once and check its version."""
     started_at = time.monotonic()
     try:
         runtime = await Runtime.start(options, options.model or FALLBACK_MODEL)
@@ -69,12 +69,12 @@ async def check_runtime(options: RuntimeOptions) -> CheckResult:
 
 
 async def check_model(options: RuntimeOptions) -> CheckResult:
-    """Ask the model server, or GitHub, whether there is a model to talk to."""
+    """Check that the model server, or GitHub, offers a model."""
     return await (_check_server(options) if options.base_url else _check_github(options))
 
 
 async def _check_server(options: RuntimeOptions) -> CheckResult:
-    """A listed model is taken at its word; one that is not, or no list, gets a short question."""
+    """Check the model server. A model that it does not list is sent a short prompt."""
     model = options.model
     try:
         try:
@@ -97,7 +97,7 @@ async def _check_server(options: RuntimeOptions) -> CheckResult:
 
 
 async def _check_github(options: RuntimeOptions) -> CheckResult:
-    """The runtime knows how to talk to GitHub: it is asked who it is and what it may use."""
+    """Check the sign-in to GitHub and the models of the plan, through the runtime."""
     try:
         runtime = await Runtime.start(options, options.model)
         try:
@@ -120,6 +120,6 @@ async def _check_github(options: RuntimeOptions) -> CheckResult:
 
 
 def _error_detail(error: AgentError) -> str:
-    """An error's own words, without the name of its fault before them."""
+    """The text of an error without the name of its kind."""
     detail = str(error).removeprefix(f"{error.kind}: ")
     return detail.rstrip(".") if error.kind is not AgentErrorKind.MODEL else "not an answer in JSON"

@@ -1,7 +1,7 @@
-"""One answer on its way from the runtime to whoever reads it.
+"""Buffers the events of one answer between the runtime and its reader.
 
-The runtime speaks when it likes, the reader reads when it can. In between text that has piled up
-is put together, so that what waits is never more than a few entries and one answer's text.
+The runtime sends events at its own pace, and the reader reads at its own. Unread text is joined, so
+that the buffer never holds more than a few entries and the text of one answer.
 """
 
 from __future__ import annotations
@@ -29,23 +29,26 @@ from bot.errors import AgentError, AgentErrorKind
 from bot.redaction import SecretRedactor, StreamRedactor
 
 MAX_ANSWER_CHARS = 6_000_000
-"""Characters. A small model can go on for ever. What is too long for a thread is given as a file
-(`bot.slack.replies.overflow_file`), so this is for the memory."""
+"""Maximum length of an answer, in characters. A small model can write without end. This bounds the
+memory: an answer that is too long for a thread becomes a file
+(`bot.slack.replies.overflow_file`)."""
 _MAX_CHUNK_CHARS = 50_000
-"""Characters. What nobody has read yet piles up in pieces of this size: to add to one takes as
-long as it is."""
+"""Maximum length of one unread piece of text, in characters. Appending to a piece copies it, so the
+time grows with its length."""
 ERROR_SECONDS = 3.0
-"""How long the session may take to come to rest after it reported an error: milliseconds."""
+"""Timeout for the session to become idle after it reported an error, in seconds. It takes
+milliseconds."""
 
 
 class PromptEvents:
-    """Hears the events of one prompt, and hands them on by `next`."""
+    """Receives the events of one prompt and returns them from `next_event`."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self.prompt_sent = asyncio.Event()
-        """Set when the runtime has, or should have, the prompt."""
+        """Set when the prompt was sent, also if sending failed."""
         self.runtime_done = asyncio.Event()
-        """Set when the runtime says no more about this prompt: it rests, or it is gone."""
+        """Set when no more events of this prompt will come: the session is idle, or the runtime has
+        gone."""
         self._reader = EventReader(options.sanitize_for_log)
         self._clock = options.clock
         self._telemetry = options.telemetry
@@ -62,16 +65,16 @@ class PromptEvents:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the reader will get nothing more than what waits."""
+        """True if no events will be added to the pending ones."""
         return self._complete
 
     @property
     def pending_count(self) -> int:
-        """How many events wait to be read."""
+        """Number of events that are not read yet."""
         return len(self._pending)
 
     async def next_event(self) -> AgentEvent | None:
-        """The next event; None at the end. Raises the `AgentError` that the answer ended with."""
+        """The next event, or None at the end. Raises the `AgentError` that ended the answer."""
         while not self._pending:
             if self._complete:
                 if self._error is not None:
@@ -82,7 +85,7 @@ class PromptEvents:
         return self._pending.popleft()
 
     def handle_event(self, event: SessionEvent) -> None:
-        """Take an event of the runtime. Called on the loop, in order."""
+        """Handle an event of the runtime. Called on the event loop, in order."""
         self._last_event_at = self._clock.monotonic()
         match self._reader.translate(event):
             case None:
@@ -104,7 +107,7 @@ class PromptEvents:
         self._finish(error)
 
     def fail_runtime_gone(self, reason: str) -> None:
-        """The runtime is no more: nothing will come."""
+        """End the answer with an error, because the runtime has gone."""
         self.runtime_done.set()
         self._finish(AgentError(AgentErrorKind.RUNTIME, f"the runtime is gone: {reason}"))
 
@@ -113,7 +116,7 @@ class PromptEvents:
         self._finish(None, stopped=True)
 
     def cancel_timers(self) -> None:
-        """Let go of the timers."""
+        """Cancel the timers for silence and for errors."""
         self._silence_task.cancel()
         if self._error_timer is not None:
             self._error_timer.cancel()
@@ -130,7 +133,7 @@ class PromptEvents:
                 else:
                     self._pending.append(event)
             case TextComplete() | TextRetracted():
-                # What piled up of this message is overruled before anybody has read it.
+                # The unread text of this message is replaced.
                 while self._pending and isinstance(self._pending[-1], TextDelta):
                     self._pending.pop()
                 self._pending.append(event)
@@ -143,7 +146,10 @@ class PromptEvents:
         self._changed.set()
         if self._text_chars > MAX_ANSWER_CHARS:
             self.fail(
-                AgentError(AgentErrorKind.MODEL, f"it says more than {MAX_ANSWER_CHARS:,} letters")
+                AgentError(
+                    AgentErrorKind.MODEL,
+                    f"the answer is longer than {MAX_ANSWER_CHARS:,} characters",
+                )
             )
 
     def _finish(self, error: AgentError | None, *, stopped: bool = False) -> None:
@@ -160,14 +166,14 @@ class PromptEvents:
         await sleep_excluding_stalls(
             self._clock, self._silence_seconds, since=lambda: self._last_event_at
         )
-        detail = f"no sign of life for {self._silence_seconds:g} s"
+        detail = f"no event for {self._silence_seconds:g} s"
         self.fail(AgentError(AgentErrorKind.SILENT, detail))
 
 
 async def redact_events(
     events: AsyncGenerator[AgentEvent, None], redactor: SecretRedactor
 ) -> AsyncGenerator[AgentEvent, None]:
-    """The same events, and the same error at their end."""
+    """The same events without secrets, and the same error at their end."""
     stream = StreamRedactor(redactor)
     async with aclosing(events):
         try:

@@ -1,7 +1,7 @@
-"""What the runtime's events mean to us; the door behind which nobody sees an SDK event.
+"""Translates the runtime's events to the bot's own, so that no other module sees an SDK event.
 
-One `Reading` per prompt: most events stand for themselves, but why an answer failed takes what
-came before. The order and meaning of the events are measured (CLI 1.0.102), see `Reading`.
+Each prompt has its own `EventReader`. Most events need no context, but the reason of a failure
+depends on earlier events. Order and meaning of the events are measured (CLI 1.0.102).
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ _TOO_LONG_CODES = frozenset(
     {"context_length_exceeded", "string_above_max_length", "request_too_large"}
 )
 _PROMPT_TOO_LONG = "prompt budget"
-"""Part of the runtime's message when it does not even send the prompt; there is no code for it."""
+"""Part of the runtime's message when it does not send a prompt that is too long. There is no code
+for it."""
 _HISTORY_NOT_WRITTEN = "persist session events"
-"""Part of its message when the memory could not be written; the answer itself goes on."""
+"""Part of the runtime's message when it could not write the history. The answer continues."""
 
 _KIND_OF_ERROR_TYPE = {
     "authentication": AgentErrorKind.ACCESS,
@@ -58,14 +59,14 @@ _KIND_OF_ERROR_TYPE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionIdle:
-    """The session has come to rest: nothing more comes of this prompt."""
+    """The session is idle: no more events of this prompt will come."""
 
     stopped: bool
-    """Whether it was made to."""
+    """True if the answer was aborted."""
 
 
 def prompt_ids_of(history: Sequence[Mapping[str, object]]) -> PromptIds:
-    """The prompts in a session's history, as the runtime tells it."""
+    """The ids of the prompts in a session's history, as the runtime returns it."""
     prompts: list[str] = []
     answered = 0
     for event in history:
@@ -79,16 +80,15 @@ def prompt_ids_of(history: Sequence[Mapping[str, object]]) -> PromptIds:
 
 
 class EventReader:
-    """Reads the events of one prompt.
+    """Translates the events of one prompt.
 
-    A prompt that goes well: user message, context used, model call starts, deltas, usage, message,
-    idle. When the runtime asks on by itself it puts user messages of its own: the first is the
-    prompt. One that does not go well:
-    model call fails, is tried again (retry) or not (error), idle. The error names a type and
-    mostly a status, the failed call before it a code.
+    Events of a successful prompt: user message, context used, model call start, deltas, usage,
+    message, idle. The runtime may add user messages of its own to continue an answer, so only the
+    first one is the prompt. Events of a failed prompt: model call failure, then retry or error,
+    then idle. The error has a type and mostly a status, the failed call before it a code.
 
-    A model that is cut short at its token limit is asked to go on, twice at most. Each piece comes
-    with a message id of its own, and only the last one is settled (measured): they are one text.
+    The runtime asks a model to continue that is cut off at its token limit, twice at most. Each
+    piece has its own message id, and only the last one is completed (measured). They are one text.
     """
 
     def __init__(self, sanitize: Callable[[object], str] = str) -> None:
@@ -99,15 +99,15 @@ class EventReader:
         self._message_id = ""
         self._previous_text = ""  # the pieces before the current one
         self._current_chunks: list[str] = []
-        self._text_to_repeat = (
-            ""  # of the earlier pieces, what a retry took back with the current one
-        )
+        self._text_to_repeat = ""  # earlier pieces that a retry retracted with the current one
 
     def translate(self, event: SessionEvent) -> AgentEvent | AgentError | SessionIdle | None:
-        """What an event means to us; None when nothing. An error is returned, not raised: the
-        session says `SessionIdle` after it."""
+        """The translated event, or None if the bot has no use for it.
+
+        An error is returned, not raised: the session sends `SessionIdle` after it.
+        """
         if event.agent_id is not None:
-            return None  # a sub-agent's; what matters of it is in the main answer
+            return None  # an event of a sub-agent, whose result is in the main answer
         match event.data:
             case UserMessageData() if not self._prompt_accepted:
                 self._prompt_accepted = True
@@ -140,14 +140,14 @@ class EventReader:
         return None
 
     def _add_delta(self, message_id: str, text: str) -> str:
-        """What a delta adds to what was said."""
+        """The text that a delta adds to the answer."""
         self._switch_message(message_id)
         self._current_chunks.append(text)
         repeated, self._text_to_repeat = self._text_to_repeat, ""
         return repeated + text
 
     def _complete_text(self, message_id: str, text: str) -> str:
-        """The settled text with the pieces that came before it."""
+        """The completed text, with the pieces before it."""
         self._switch_message(message_id)
         complete = self._previous_text + text
         self._message_id, self._previous_text, self._text_to_repeat = "", "", ""
@@ -179,7 +179,7 @@ class EventReader:
         if failure is not None and failure.failure_kind is ModelCallFailureKind.TRANSPORT:
             return AgentErrorKind.UNREACHABLE
         if failure is None and self._answered:
-            # The model call went well and had no text: the runtime takes that for an error.
+            # The model call succeeded without text, which the runtime reports as an error.
             return AgentErrorKind.EMPTY
         if _PROMPT_TOO_LONG in error.message:
             return AgentErrorKind.TOO_LONG

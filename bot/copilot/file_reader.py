@@ -1,12 +1,12 @@
-"""Reads for a model in one folder, and can leave it by no way: a program of its own.
+"""Reads files of one folder for a model, as a separate program that cannot leave the folder.
 
-    echo '{"folder": …, "tool": …, "arguments": {…}}' | python -I -S reader.py
+    echo '{"folder": …, "tool": …, "arguments": {…}}' | python -I -S file_reader.py
 
-Check and opening are one act: each part of a path is opened by its name in the folder that was
-opened before it, and links are not followed then (`O_NOFOLLOW`). Whoever puts a link in place of a
-file meanwhile has it refused. A program of its own, since a model's pattern may take for ever, and
-a disk, too: this one ends after `SECONDS` by itself. Standard library only. Not on Windows, where
-nothing can be opened like this: there every call fails.
+Each part of a path is opened by name in the parent folder that is already open, without following
+links (`O_NOFOLLOW`). So there is no moment between check and use: a file that is replaced by a link
+in between is refused. It is a separate program because a model's pattern or a disk may take without
+end: the program ends itself after `TIMEOUT_SECONDS`. It uses the standard library only. On Windows
+files cannot be opened in this way, so every call fails.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ from pathlib import Path
 from typing import Final, Self, TextIO
 
 TIMEOUT_SECONDS: Final = 15
+"""Timeout of the program, in seconds."""
 MAX_CHARS: Final = 1_000_000
-"""Of what is told. Who started this shows less of it; but it looks for secrets before it cuts."""
+"""Maximum length of a result, in characters. The caller shows less, but it removes secrets before
+it cuts."""
 MAX_FILES: Final = 20_000
+"""Maximum number of files in a search."""
 MAX_DEPTH: Final = 40
+"""Maximum number of nested folders in a search."""
 _MAX_MEMORY_BYTES: Final = 512 * 1024 * 1024
 _MAX_FILE_BYTES: Final = 20_000_000
-"""Of one file."""
+"""Maximum number of bytes that are read of one file."""
 _BINARY_PROBE_BYTES: Final = 8_192
+"""Size of the part of a file that is checked for binary data, in bytes."""
 
 if sys.platform != "win32":
     import resource
@@ -51,12 +56,12 @@ WRONG: Final = "The tool cannot be called like this: {why}."
 
 
 class ToolError(Exception):
-    """The text says to the model why."""
+    """A call that is refused. The text gives the model the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """What the model wants."""
+    """One call of a tool by the model."""
 
     folder: str
     """An absolute path without links."""
@@ -64,7 +69,7 @@ class ToolCall:
     arguments: dict[str, object]
 
     def text_argument(self, name: str, default: str | None = None) -> str:
-        """An argument that is a text. Raises `Refused`."""
+        """An argument that has to be a string. Raises `ToolError` if it is not."""
         value = self.arguments.get(name, default)
         if not isinstance(value, str) or "\0" in value:
             raise ToolError(WRONG.format(why=f"{name} has to be a text"))
@@ -72,11 +77,11 @@ class ToolCall:
 
 
 def main() -> None:
-    """Answer the one call that comes by standard input."""
+    """Answer the one call on standard input."""
     if sys.platform == "win32":
         sys.exit(1)
     signal.alarm(TIMEOUT_SECONDS)
-    with suppress(OSError, ValueError):  # where the system knows no such limit
+    with suppress(OSError, ValueError):  # the system may not have this limit
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     request = json.load(sys.stdin)
     call = ToolCall(request["folder"], request["tool"], request["arguments"])
@@ -90,7 +95,7 @@ def main() -> None:
 
 
 def run_tool(call: ToolCall) -> str:
-    """What the model is told. Raises `Refused`."""
+    """The result for the model. Raises `ToolError`."""
     tools: dict[str, Callable[[ToolCall], Iterator[str]]] = {
         "view": view,
         "grep": grep,
@@ -103,7 +108,7 @@ def run_tool(call: ToolCall) -> str:
 
 
 def view(call: ToolCall) -> Iterator[str]:
-    """The lines of a file, numbered, or the names in a folder."""
+    """The numbered lines of a file, or the names in a folder."""
     _, opened = _open_within(call, call.text_argument("path"))
     with opened:
         if opened.is_folder:
@@ -118,7 +123,7 @@ def view(call: ToolCall) -> Iterator[str]:
 
 
 def grep(call: ToolCall) -> Iterator[str]:
-    """Where a regular expression matches."""
+    """The matches of a regular expression, as lines, counts or names of files."""
     try:
         pattern = re.compile(
             call.text_argument("pattern"), re.IGNORECASE if call.arguments.get("ignore_case") else 0
@@ -141,7 +146,7 @@ def grep(call: ToolCall) -> Iterator[str]:
 
 
 def glob(call: ToolCall) -> Iterator[str]:
-    """The files whose path fits a pattern."""
+    """The files whose path matches a pattern."""
     for name, _ in _walk_files(
         call, call.text_argument("path", "."), call.text_argument("pattern")
     ):
@@ -168,7 +173,7 @@ class OpenPath:
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
 
     def read_lines(self) -> Iterator[str]:
-        """The lines of a text file without their ends. Raises `Refused`."""
+        """The lines of a text file without line ends. Raises `ToolError` for other files."""
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
             raise ToolError(NO_TEXT)
         if b"\0" in os.pread(self.descriptor, _BINARY_PROBE_BYTES, 0):
@@ -185,20 +190,23 @@ class OpenPath:
 
 
 def _open_within(call: ToolCall, path: str) -> tuple[str, OpenPath]:
-    """What a path leads to in the folder, also by links that stay in it, and its path from there
-    on. The links are looked up first, and the path without them is opened. Raises `Refused`."""
+    """Open a path within the call's folder. Links are allowed while they stay in the folder.
+
+    Resolves the links first, and then opens the path without links. Returns the path relative to
+    the folder, and the open file or folder. Raises `ToolError`.
+    """
     try:
         real = os.path.realpath(Path(call.folder, path))
         within = os.path.relpath(real, call.folder)
         if within.split("/")[0] == "..":
             raise ToolError(OUTSIDE)
         return within, OpenPath(_open_without_links(real))
-    except OSError as error:  # also where a link goes while it is looked up
+    except OSError as error:  # also when a link disappears while it is resolved
         raise ToolError(NOT_THERE) from error
 
 
 def _open_without_links(path: str) -> int:
-    """A descriptor of what lies at the end of an absolute path, no part of which may be a link."""
+    """A descriptor of the file or folder at an absolute path. No part of it may be a link."""
     names = [part for part in path.split("/") if part]
     at = os.open("/", _WALK_FLAGS)
     try:
@@ -212,7 +220,7 @@ def _open_without_links(path: str) -> int:
 
 
 def _open_at(name: str, folder: int) -> int:
-    """Open a file, or a folder to list it. Pipes and devices are not opened at all."""
+    """Open a file, or a folder to list it. Raises `OSError` for pipes and devices."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode):
         return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
@@ -222,7 +230,7 @@ def _open_at(name: str, folder: int) -> int:
 
 
 def _list_entries(folder: int) -> list[str]:
-    """The names in an open folder, those of folders with a slash."""
+    """The names in an open folder. Names of folders end with a slash."""
     with os.scandir(folder) as found:
         return [
             f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
@@ -231,8 +239,10 @@ def _list_entries(folder: int) -> list[str]:
 
 
 def _walk_files(call: ToolCall, path: str, pattern: str) -> Iterator[tuple[str, OpenPath]]:
-    """The files at and below a path whose own path fits, each open, with the path from the folder
-    on. Neither hidden ones nor links."""
+    """The files at and below a path that match a pattern, without hidden files and links.
+
+    Yields the path relative to the call's folder, and the open file.
+    """
     fits = _path_matcher(pattern)
     within, opened = _open_within(call, path)
     with opened:
@@ -258,7 +268,7 @@ def _walk_below(folder: int, path: str, depth: int) -> Iterator[tuple[str, OpenP
         try:
             below = OpenPath(_open_at(entry.rstrip("/"), folder))
         except OSError:
-            continue  # a link, or gone meanwhile
+            continue  # a link, or deleted since
         if below.is_folder:
             with below:
                 yield from _walk_below(below.descriptor, name.rstrip("/"), depth - 1)
@@ -275,7 +285,7 @@ def _matching_lines(file: OpenPath, pattern: re.Pattern[str]) -> Iterator[tuple[
         return
 
 
-# Small things ------------------------------------------------------------------------------------
+# Parsing and formatting --------------------------------------------------------------------------
 
 
 def _line_range(value: object) -> tuple[int, int | None]:
@@ -288,8 +298,11 @@ def _line_range(value: object) -> tuple[int, int | None]:
 
 
 def _path_matcher(glob_pattern: str) -> Callable[[str], bool]:
-    """Whether a path fits a pattern: `*` and `?` stay within a name, `**` does not, `{a,b}` is one
-    of them. A pattern without a slash is about the name alone."""
+    """A function that returns True if a path matches the pattern.
+
+    `*` and `?` match within a name, `**` matches across folders, `{a,b}` matches `a` or `b`. A
+    pattern without a slash is matched against the name only. An empty pattern matches every path.
+    """
     if not glob_pattern:
         return lambda _: True
     parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|[{},]|[^*?\[{},]+|\[", glob_pattern)
@@ -314,7 +327,7 @@ def _path_matcher(glob_pattern: str) -> Callable[[str], bool]:
 
 
 def _join_up_to_limit(lines: Iterator[str]) -> str:
-    """As many lines as may be told."""
+    """The lines as one text, cut at `MAX_CHARS`, or an empty string."""
     kept: list[str] = []
     left = MAX_CHARS
     for line in lines:

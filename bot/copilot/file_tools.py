@@ -1,9 +1,9 @@
-"""The tools by which a session reads in one folder: the model calls them, the bot's own reader
-(`bot.copilot.file_reader`) carries them out.
+"""Provides the tools by which a session reads files in one folder.
 
-The runtime has tools of the same names, which look at a path and open it afterwards: a link that is
-put there in between leads them out. These stand in their place. What they find goes to the model,
-and into the session's history, without the bot's secrets.
+The model calls them, and the bot's own reader (`bot.copilot.file_reader`) runs them. They replace
+tools of the runtime with the same names. Those check a path and open it afterwards, so a link that
+is created in between leads out of the folder. Results go to the model, and into the session's
+history, without the bot's secrets.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from bot.redaction import SecretRedactor
 log = logging.getLogger(__name__)
 
 MAX_RESULT_CHARS: Final = 50_000
-"""Of one result: a model reads about 12,000 tokens of it."""
+"""Maximum length of one result, in characters: about 12,000 tokens."""
 MAX_LINE_CHARS: Final = 2_000
+"""Maximum length of one line of a result, in characters."""
 MAX_CONCURRENT_READERS: Final = 2
-"""So many readers of a session work at once; what else it wants to have read waits."""
+"""Maximum number of readers that one session runs at once. Further calls wait."""
 _READER_TIMEOUT_SECONDS: Final = file_reader.TIMEOUT_SECONDS + 5.0
-"""The reader ends by itself before."""
+"""Timeout for a reader, in seconds. The reader normally ends itself before."""
 
 FAILED: Final = "This took too long or could not be done. Ask for less, or go on without it."
-"""What the model is told; people do not see it."""
+"""The result of a failed call, for the model. Users do not see it."""
 
 _READER_COMMAND: Final = (sys.executable, "-I", "-S", str(Path(file_reader.__file__).resolve()))
 
@@ -74,7 +75,7 @@ _REQUIRED_ARGUMENTS: Final = {"view": ["path"], "grep": ["pattern"], "glob": ["p
 
 
 def reading_tools(names: Sequence[str], folder: str, redact: SecretRedactor) -> list[Tool]:
-    """The tools of these names, which read in the folder, an absolute path without links."""
+    """The tools with these names, for a folder that is given as an absolute path without links."""
 
     readers = asyncio.Semaphore(MAX_CONCURRENT_READERS)
 
@@ -95,7 +96,7 @@ def reading_tools(names: Sequence[str], folder: str, redact: SecretRedactor) -> 
             },
             handler=carry_out,
             overrides_built_in_tool=True,
-            # The reader cannot leave the folder: there is nothing to ask for.
+            # The reader cannot leave the folder, so no permission is needed.
             skip_permission=True,
         )
         for name in names
@@ -103,7 +104,7 @@ def reading_tools(names: Sequence[str], folder: str, redact: SecretRedactor) -> 
 
 
 async def _call_reader(folder: str, tool: str, arguments: object) -> str:
-    """What the reader says to what may be called with anything. Bounded; raises nothing."""
+    """The reader's result for any call, also an invalid one. Bounded; raises nothing."""
     known = _ARGUMENTS.get(tool, {})
     if not isinstance(arguments, dict) or not arguments.keys() <= known.keys():
         return file_reader.WRONG.format(why=f"it takes {', '.join(known)}")
@@ -111,16 +112,16 @@ async def _call_reader(folder: str, tool: str, arguments: object) -> str:
     try:
         status, output = await _run_reader(call)
     except (OSError, TimeoutError) as error:
-        log.warning("nothing could be read for the model: %r", error)
+        log.warning("file reader failed: error=%r", error)
         return FAILED
     if status != 0:
-        log.info("a reader ended with status %d", status)
+        log.info("file reader failed: status=%d", status)
         return FAILED
     return output.decode("utf-8", "replace")
 
 
 async def _run_reader(call: bytes) -> tuple[int, bytes]:
-    """How the reader ends, and what it says. Raises `OSError` and `TimeoutError`."""
+    """The reader's exit status and its output. Raises `OSError` and `TimeoutError`."""
     process = await asyncio.create_subprocess_exec(
         *_READER_COMMAND,
         env={},
@@ -138,7 +139,7 @@ async def _run_reader(call: bytes) -> tuple[int, bytes]:
 
 
 def _truncate_result(text: str) -> str:
-    """As much as a model is told at once."""
+    """The text, with long lines and the whole cut to what a model gets at once."""
     lines = [
         line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]}…"
         for line in text.split("\n")

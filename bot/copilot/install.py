@@ -1,8 +1,8 @@
-"""Where the Copilot runtime lies, and the folders and the environment that it gets.
+"""Finds the Copilot runtime, creates its folders, and builds its environment.
 
-The runtime is the program `copilot-runtime` of `@github/copilot` 1.0.102 and its library
+The runtime is the program `copilot-runtime` of `@github/copilot` 1.0.102 with its library
 `runtime.node` beside it. It needs no Node and nothing else of the package (measured). `make setup`
-puts these files into the virtual environment.
+copies these files into the virtual environment.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from bot.errors import AgentError, AgentErrorKind
 log = logging.getLogger(__name__)
 
 RUNTIME_VERSION = "1.0.102"
-"""The CLI that github-copilot-sdk 1.0.25 was made with."""
+"""The CLI version that github-copilot-sdk 1.0.25 was built with."""
 PROGRAM = "copilot-runtime"
 LIBRARY = "runtime.node"
 RUNTIME_FOLDER = Path("share", "threadpilot", "runtime")
-"""Where `make setup` puts them, below the virtual environment."""
+"""The folder of these files, relative to the virtual environment."""
 
 REMEDY = (
     "run `make setup` or, where npm is missing, `python -m copilot download-runtime`; "
     "or set COPILOT_CLI_PATH to a copilot-runtime"
 )
 _NOT_NATIVE = (
-    "COPILOT_CLI_PATH names %s, which has no runtime.node beside it. Should it be the copilot "
-    "command line tool: that needs about twice the memory and several times the processor time, "
-    "and Threadpilot is not tested with it. Leave COPILOT_CLI_PATH out to use the runtime that "
-    "`make setup` installs"
+    "COPILOT_CLI_PATH names %s, which has no runtime.node beside it. The copilot command line tool "
+    "needs about twice the memory and several times the processor time, and Threadpilot is not "
+    "tested with it. Remove COPILOT_CLI_PATH to use the runtime that `make setup` installs"
 )
 
 _INHERITED_VARIABLES = (
@@ -55,14 +54,18 @@ _INHERITED_VARIABLES = (
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
 )
-"""All that the runtime inherits: its tools would see everything else, the Slack tokens too."""
+"""The only variables that the runtime inherits. Its tools could read all others, such as the Slack
+tokens."""
 
 
 def find_runtime(explicit: Path | None, prefix: str = sys.prefix) -> Path:
-    """The runtime's program: the chosen one, else the one in the virtual environment at `prefix`,
-    else the one that the SDK has downloaded. Raises `AgentError` that names the remedy."""
+    """The path of the runtime's program.
+
+    It is `explicit`, else the one in the virtual environment at `prefix`, else the one that the SDK
+    has downloaded. Raises `AgentError` that says how to fix it.
+    """
     if explicit is not None:
-        # Absolute: the runtime is started in a folder of its own.
+        # Absolute, because the runtime is started in another folder.
         return _check_program(explicit.absolute())
     installed = Path(prefix) / RUNTIME_FOLDER / PROGRAM
     if installed.exists():
@@ -81,7 +84,7 @@ def _check_program(path: Path) -> Path:
             AgentErrorKind.RUNTIME,
             f"the Copilot runtime at {path} may not be executed: `chmod +x` it, or {REMEDY}",
         )
-    # A link may have any name; the program looks for its library where it really lies.
+    # A link may have any name. The program looks for its library in its real folder.
     program = path.resolve()
     if (program.parent / LIBRARY).is_file():
         return path
@@ -96,26 +99,26 @@ def _check_program(path: Path) -> Path:
 
 @cache
 def _warn_not_native(path: Path) -> None:
-    """Once, however often it is started."""
+    """Log the warning once for each path."""
     log.warning(_NOT_NATIVE, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeDirs:
-    """The runtime's own folders, readable by nobody else: they hold what people wrote."""
+    """The runtime's folders, which only the bot's account can read: they hold users' messages."""
 
     state: Path
-    """Sessions and their memory (COPILOT_HOME)."""
+    """Sessions and their history (COPILOT_HOME)."""
     home: Path
     work: Path
-    """Where the runtime runs; stays empty."""
+    """The runtime's working directory. It stays empty."""
     cache: Path
-    """Where the command line tool unpacks itself, should COPILOT_CLI_PATH name one (235 MB); the
-    native runtime leaves it empty."""
+    """The folder into which the command line tool unpacks itself (235 MB), if COPILOT_CLI_PATH
+    names it. The native runtime leaves it empty."""
 
 
 def make_runtime_dirs(data_dir: Path) -> RuntimeDirs:
-    """Make what is missing. Raises `AgentError` when the data folder cannot be written."""
+    """Create the missing folders. Raises `AgentError` if the data folder is not writable."""
     root = data_dir / "copilot"
     folders = RuntimeDirs(
         state=root / "state", home=root / "home", work=root / "work", cache=root / "cache"
@@ -126,7 +129,8 @@ def make_runtime_dirs(data_dir: Path) -> RuntimeDirs:
             folder.chmod(0o700)
     except OSError as error:
         raise AgentError(
-            AgentErrorKind.RUNTIME, f"the runtime's folder {root} cannot be made: {error.strerror}"
+            AgentErrorKind.RUNTIME,
+            f"the runtime's folder {root} cannot be created: {error.strerror}",
         ) from error
     return folders
 
@@ -134,13 +138,13 @@ def make_runtime_dirs(data_dir: Path) -> RuntimeDirs:
 def runtime_environment(
     options: RuntimeOptions, dirs: RuntimeDirs, model: str, inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """The whole environment of the runtime. Keys go over the wire instead, never in here."""
+    """The complete environment of the runtime. It has no keys: the SDK sends them over the wire."""
     env = {name: inherited[name] for name in _INHERITED_VARIABLES if name in inherited}
     env["HOME"] = str(dirs.home)
     env["COPILOT_CACHE_HOME"] = str(dirs.cache)
     env["COPILOT_AUTO_UPDATE"] = "false"
     if options.base_url:
-        # Offline: with a model server of one's own, GitHub is not called at all.
+        # Offline: with the operator's own model server, the runtime never calls GitHub.
         env["COPILOT_OFFLINE"] = "true"
         env["COPILOT_PROVIDER_BASE_URL"] = options.base_url
         env["COPILOT_MODEL"] = model

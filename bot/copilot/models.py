@@ -1,4 +1,4 @@
-"""Which models the configured model server offers."""
+"""Lists the models of the configured model server."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from bot.errors import AgentError, AgentErrorKind
 log = logging.getLogger(__name__)
 
 LIST_SECONDS = 5.0
+"""Timeout for the list of models, in seconds."""
 ASK_SECONDS = 60.0
-"""A local model may have to be loaded first."""
+"""Timeout for a test prompt, in seconds. A local model may have to be loaded first."""
 FALLBACK_MODEL = "default"
-"""What servers with a single model take, whatever they call it."""
+"""A name that servers with a single model accept, however they name the model."""
 
 
 async def resolve_model(options: RuntimeOptions) -> str:
-    """The model to use: the configured one, else the first that the server lists, else "default".
+    """The model to use: the configured one, else the first of the server, else "default".
 
-    With GitHub's models and none configured: "", the plan's default.
+    An empty string with GitHub's models and none configured: the plan's default.
     """
     if options.model or not options.base_url:
         return options.model
     try:
         listed = await list_models(options)
     except AgentError as error:
-        log.info("the model server does not tell its models: %s", error)
+        log.info("models could not be listed: error=%s", error)
         return FALLBACK_MODEL
     return listed[0] if listed else FALLBACK_MODEL
 
 
 class ModelServerError(AgentError):
-    """The model server answered with an HTTP error; `status` is which."""
+    """The model server answered with the HTTP error `status`."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -44,8 +45,10 @@ class ModelServerError(AgentError):
 
 
 async def list_models(options: RuntimeOptions) -> tuple[str, ...]:
-    """The names of `GET <base_url>/models`. Raises `AgentError`, `Refused` among them; bounded to
-    5 s."""
+    """The names of `GET <base_url>/models`, in the server's order.
+
+    Raises `AgentError`, and `ModelServerError` for an HTTP error. Bounded to 5 s.
+    """
     async with _connect_server(options, LIST_SECONDS) as http, http.get("models") as answer:
         if answer.status != 200:
             raise ModelServerError(answer.status)
@@ -53,8 +56,10 @@ async def list_models(options: RuntimeOptions) -> tuple[str, ...]:
 
 
 async def send_test_prompt(options: RuntimeOptions, model: str) -> None:
-    """Have the model server answer one short question, without the runtime. Raises `AgentError`,
-    `Refused` among them; bounded to 60 s."""
+    """Send a short prompt to the model server, without the runtime.
+
+    Raises `AgentError`, and `ModelServerError` for an HTTP error. Bounded to 60 s.
+    """
     question = {
         "model": model,
         "messages": [{"role": "user", "content": "Say hello."}],
@@ -74,7 +79,7 @@ async def send_test_prompt(options: RuntimeOptions, model: str) -> None:
 async def _connect_server(
     options: RuntimeOptions, seconds: float
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """The model server, every trouble with it made an `AgentError`."""
+    """An HTTP session with the model server. Its errors are raised as `AgentError`."""
     headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
     try:
         async with aiohttp.ClientSession(
@@ -96,10 +101,11 @@ async def _connect_server(
 
 
 def kind_of_status(status: int) -> AgentErrorKind:
-    """What a model server's HTTP status means for the person who asked."""
+    """The kind of error that a model server's HTTP status means."""
     match status:
         case 401 | 402 | 403 | 404:
-            # 404: the server has no such model, or the address is wrong; for the operator too.
+            # 404: the server has no such model, or the address is wrong. The operator has to fix
+            # both.
             return AgentErrorKind.ACCESS
         case 413:
             return AgentErrorKind.TOO_LONG
@@ -112,7 +118,7 @@ def kind_of_status(status: int) -> AgentErrorKind:
 
 
 def _parse_model_ids(body: object) -> tuple[str, ...]:
-    """The ids of an OpenAI model list; what does not look like one has none."""
+    """The ids of an OpenAI model list, or an empty tuple for any other body."""
     listed = body.get("data") if isinstance(body, dict) else None
     if not isinstance(listed, list):
         return ()

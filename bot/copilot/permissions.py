@@ -1,8 +1,8 @@
-"""Which tools a session has: mostly none, and never one of the runtime's own.
+"""Decides which tools a session has: mostly none, and never the runtime's own.
 
-A role of the operator's may have tools that read, within one folder: those of
-`bot.copilot.file_tools` in place of the runtime's, which are not to be had. Whatever the runtime
-asks permission for is refused.
+A role that the operator defines may have tools that read within one folder. They are those of
+`bot.copilot.file_tools`; the runtime's own are not available. Every permission request of the
+runtime is refused.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from bot.ports import SessionConfig
 log = logging.getLogger(__name__)
 
 READING_TOOLS = ("view", "grep", "glob")
-"""All tools that there ever are."""
+"""All tools that a session can have."""
 
 REFUSED = "You have no such permission in this conversation. Go on without it."
-"""What the model is told; people do not see it."""
+"""The answer to a permission request, for the model. Users do not see it."""
 
 
 def allowed_tools(config: SessionConfig) -> tuple[str, ...]:
-    """The tools that a session gets: of those that it should have, the ones that only read, and
-    none without a folder to read in."""
+    """The configured tools that only read, or an empty tuple if the folder is not usable."""
     wanted = tuple(tool for tool in READING_TOOLS if tool in config.tools)
     for tool in config.tools:
         if tool not in wanted:
-            log.warning("the tool %s is not let through: it can do more than read", tool)
+            log.warning("tool refused, because it does more than read: tool=%s", tool)
     folder = Path(config.folder)
     if wanted and not (folder.is_absolute() and folder.is_dir()):
-        log.warning("no tools without a folder: %r is no absolute path of one", config.folder)
+        log.warning("tools refused, no absolute path of a folder: folder=%r", config.folder)
         return ()
     return wanted
 
@@ -42,9 +41,9 @@ def allowed_tools(config: SessionConfig) -> tuple[str, ...]:
 async def refuse_all(
     request: PermissionRequest, invocation: PermissionInvocation
 ) -> PermissionRequestResult:
-    """The permission handler of all sessions: the second lock behind `available_tools`."""
+    """Refuse a permission request: the second barrier behind `available_tools`."""
     log.warning(
-        "session %s asked for permission (%s) and was refused",
+        "permission refused: session=%s request=%s",
         invocation["session_id"],
         type(request).__name__,
     )

@@ -1,8 +1,8 @@
-"""One run of the Copilot runtime process: started, watched, ended. Once gone it stays gone.
+"""Starts, monitors and stops one process of the Copilot runtime.
 
-The SDK's calls can wait for ever when the process dies or freezes (measured with 1.0.25): every
-call goes through `FakeAgent.call`, which bounds it and ends with the process, and a watch looks
-after the process.
+The SDK's calls can wait without end when the process dies or freezes (measured with 1.0.25). So
+every call goes through `Runtime.call`, which has a timeout and ends with the process. A task
+monitors the process. A runtime that has gone is not started again.
 """
 
 from __future__ import annotations
@@ -39,20 +39,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 START_SECONDS = 40.0
-"""Takes 0.02 s (measured); the command line tool takes a second, and unpacks 235 MB first."""
+"""Timeout for a start, in seconds. A start takes 0.02 s (measured). The command line tool takes a
+second, and unpacks 235 MB first."""
 CALL_SECONDS = 15.0
-"""Calls answer within milliseconds, a busy machine's within a second or two."""
+"""Timeout for a call, in seconds. The answer takes milliseconds, on a busy machine a second or
+two."""
 STOP_SECONDS = 5.0
+"""Timeout for a stop, in seconds. Then the process is killed."""
 KILL_SECONDS = 8.0
+"""Timeout for killing the process, in seconds."""
 POLL_SECONDS = 0.5
-"""How often the process is looked at: a death is noticed within this time."""
+"""Interval between two checks of the process, in seconds. An exit is noticed within this time."""
 PING_EVERY = 10
-"""Looks between two pings, which find a process that is there but frozen."""
+"""Number of checks between two pings. A ping finds a process that is frozen."""
 PING_SECONDS = 10.0
+"""Timeout for a ping, in seconds."""
 
 LOCK_FILE = "runtime.lock"
-"""Held by a runtime for as long as it lives. Where a bot was killed, its runtime writes into the
-histories for another 30 to 80 ms (measured, idle machine): the next bot's must not read them
+"""A file that a runtime locks while it lives. After the bot was killed, its runtime writes into the
+histories for another 30 to 80 ms (measured, idle machine). The next runtime must not read them
 before."""
 _LAUNCH_SCRIPT = """
 import fcntl, os, sys, time
@@ -69,38 +74,40 @@ while time.monotonic() < until:
 os.set_inheritable(lock, True)
 os.execv(runtime[0], runtime)
 """
-"""What becomes the runtime. In a session of its own it does not get the terminal's Ctrl-C: running
-turns may finish."""
+"""A script that waits for the lock and then becomes the runtime. It runs in its own process session
+and so does not receive the terminal's Ctrl-C: running turns may finish."""
 PREVIOUS_RUNTIME_SECONDS = 10.0
-"""So long the next one waits for the last one's end; then it starts all the same."""
+"""Timeout for the exit of the previous runtime, in seconds. Then the next one starts anyway."""
 
 
 class RuntimeGone(Exception):
-    """The process went while a call waited for its answer."""
+    """The process ended while a call waited for its answer."""
 
 
 class Runtime:
-    """A started runtime. `FakeAgent.start` makes one."""
+    """A started runtime. `Runtime.start` makes one."""
 
     def __init__(self, client: CopilotClient, process: Process, options: RuntimeOptions) -> None:
         self.client = client
         self.gone = False
-        """Whether the process has ended or was given up."""
+        """True if the process has ended, or was found unusable."""
         self._options = options
         self._process = process
         self._gone_listeners: set[Callable[[str], None]] = set()
         self._detaching: dict[str, asyncio.Future[None]] = {}
-        """The sessions that it was asked to let go of and has not said that it has."""
+        """The sessions that are being detached, until the runtime confirms it."""
         self._monitor = asyncio.create_task(self._monitor_process())
 
     @classmethod
     async def start(cls, options: RuntimeOptions, model: str) -> Runtime:
-        """Start the process and wait until it answers. Raises `AgentError`, a passing one where it
-        is there and does not come up; bounded to 40 s, and 8 s for clearing away what did not
-        start."""
+        """Start the process and wait until it answers.
+
+        Raises `AgentError`, a transient one if the program exists but does not start. Bounded to
+        40 s, and 8 s for killing a process that does not start.
+        """
         program_path = await asyncio.to_thread(find_runtime, options.cli_path)
         dirs = await asyncio.to_thread(make_runtime_dirs, options.data_dir)
-        # The SDK logs a traceback for every refused call; what matters is logged by us.
+        # The SDK logs a traceback for every refused call. The bot logs what matters.
         logging.getLogger("copilot").setLevel(logging.CRITICAL)
         ignore_late_responses(asyncio.get_running_loop())
         client = _make_client(options, dirs, model, _launch_command(dirs, str(program_path)))
@@ -122,20 +129,26 @@ class Runtime:
             raise AgentError(AgentErrorKind.RUNTIME, detail, transient=True)
         took = time.monotonic() - began
         if took >= PREVIOUS_RUNTIME_SECONDS:
-            log.warning("the runtime took %.0f s to start: does an old one still run?", took)
-        log.info("the Copilot runtime runs")
+            log.warning("runtime started slowly, an old one may still run: seconds=%.0f", took)
+        log.info("runtime started: seconds=%.2f", took)
         return cls(client, process, options)
 
     def add_gone_listener(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Be told why the runtime went; at once when it has. Returns what takes that back."""
+        """Call the listener with the reason when the runtime goes, or at once if it has gone.
+
+        Returns a function that removes the listener.
+        """
         if self.gone:
             listener("it has gone")
         self._gone_listeners.add(listener)
         return lambda: self._gone_listeners.discard(listener)
 
     async def call(self, operation: str, rpc: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
-        """The answer of one SDK call. Raises `AgentError` for every trouble: UNSUPPORTED when the
-        runtime has no such function, else RUNTIME, and then at once when the process goes."""
+        """The answer of one SDK call, within `seconds`.
+
+        Raises `AgentError` for every failure: UNSUPPORTED if the runtime has no such function, else
+        RUNTIME. Raises at once when the process ends.
+        """
         try:
             async with time_limit(SYSTEM_CLOCK, seconds):
                 return await self._await_unless_gone(rpc)
@@ -146,7 +159,7 @@ class Runtime:
             ) from error
         except Exception as error:
             if is_process_gone(error) or is_disconnected(self.client):
-                # Sooner than the watch: whoever asks again now must not get this runtime.
+                # Before the monitor notices: the next caller must not get this runtime.
                 self._mark_gone("its pipe is closed")
             kind = AgentErrorKind.UNSUPPORTED if is_unsupported(error) else AgentErrorKind.RUNTIME
             raise AgentError(
@@ -154,8 +167,7 @@ class Runtime:
             ) from error
 
     async def _await_unless_gone(self, rpc: Awaitable[T]) -> T:
-        """The answer of a call; `RuntimeGone` when the process goes first, for then there is
-        none."""
+        """The answer of a call. Raises `RuntimeGone` if the process ends first."""
         gone = asyncio.Event()
         unsubscribe = self.add_gone_listener(lambda _: gone.set())
         answer, death = asyncio.ensure_future(rpc), asyncio.create_task(gone.wait())
@@ -170,8 +182,10 @@ class Runtime:
             death.cancel()
 
     def memory_bytes(self) -> int:
-        """How much memory the process and those that it started take, in bytes; 0 when it has
-        gone. Reads /proc or what there is instead: not for the loop."""
+        """Memory of the process and its children, in bytes, or 0 if it has ended.
+
+        Reads /proc or its equivalent, so it must not run on the event loop.
+        """
         try:
             process = psutil.Process(self._process.pid)
             family = [process, *process.children(recursive=True)]
@@ -180,7 +194,7 @@ class Runtime:
         return sum(map(_resident_bytes, family))
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
-        """Let go of a session; a running answer ends with it. Raises `AgentError`."""
+        """Detach a session. A running answer ends with it. Raises `AgentError`."""
         detaching = asyncio.ensure_future(session.disconnect())
         self._detaching[session.session_id] = detaching
         detaching.add_done_callback(lambda ended: self._on_detached(session, ended))
@@ -189,10 +203,11 @@ class Runtime:
     async def open_session(
         self, operation: str, session_id: str, rpc: Awaitable[CopilotSession]
     ) -> CopilotSession:
-        """The session that an SDK call resumes or creates. A caller that is cancelled, or for whom
-        it takes too long, leaves no session open: `until_let_go` waits for its end.
+        """The session that an SDK call resumes or creates.
 
-        Raises `AgentError`, as `call` does."""
+        If the caller is cancelled or the call takes too long, the session is closed later, and
+        `wait_detached` waits for that. Raises `AgentError`, as `call` does.
+        """
         opening = asyncio.ensure_future(rpc)
         try:
             return await self.call(operation, asyncio.shield(opening))
@@ -203,27 +218,31 @@ class Runtime:
             raise
 
     async def _abandon(self, opening: asyncio.Future[CopilotSession]) -> None:
-        """Let go of a session that nobody waits for any more, once the runtime has opened it: the
-        runtime goes on with a call that it has got (measured). Raises nothing."""
+        """Close a session whose caller has gone, once the runtime has opened it.
+
+        The runtime completes a call that it has received (measured). Raises nothing.
+        """
         try:
             async with time_limit(SYSTEM_CLOCK, CALL_SECONDS):
                 session = await opening
                 await session.disconnect()
-        except Exception as error:  # it did not open, or it is the runtime's to close
-            log.debug("a session that nobody waited for was not closed: %r", error)
+        except Exception as error:  # it did not open, or it ends with the runtime
+            log.debug("abandoned session could not be closed: error=%r", error)
         else:
             discard_session(self.client, session)
 
     async def wait_detached(self, session_id: str) -> None:
-        """Wait until a session is let go of that was not in time: opened before, it would be taken
-        away again (measured). Raises `AgentError`."""
+        """Wait until a session is detached that did not detach in time. Raises `AgentError`.
+
+        If it were opened before, the late detach would close it again (measured).
+        """
         detaching = self._detaching.get(session_id)
         if detaching is not None:
             await self.call("detach", asyncio.wait({detaching}))
 
     def _on_detached(self, session: CopilotSession, task: asyncio.Future[None]) -> None:
         self._discard_detaching(session.session_id, task)
-        # What went wrong is told to whoever waited; if nobody did, there is nobody to be told.
+        # The waiting caller gets the error. Without a caller it has no effect.
         if not task.cancelled() and task.exception() is None:
             discard_session(self.client, session)
 
@@ -232,7 +251,7 @@ class Runtime:
             del self._detaching[session_id]
 
     async def stop(self) -> None:
-        """End the process: asked first, then killed. Bounded; raises nothing."""
+        """End the process: stop it, or kill it if it does not stop. Bounded; raises nothing."""
         if self.gone:
             await self.wait_cleaned_up()
             return
@@ -241,13 +260,14 @@ class Runtime:
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.client.stop()
-        except Exception as error:  # what is left is killed, whatever the reason
-            log.debug("the runtime did not stop by itself: %r", error)
+        except Exception as error:  # for any reason: kill it
+            log.debug("runtime did not stop and is killed: error=%r", error)
             await _kill(self.client)
         close_pipes(self._process)
 
     async def wait_cleaned_up(self) -> None:
-        """Wait until nothing is left of a runtime that has gone. Bounded; raises nothing."""
+        """Wait until the processes of a runtime that has gone are killed. Bounded; raises
+        nothing."""
         await asyncio.wait([self._monitor])
 
     def _mark_gone(self, reason: str) -> None:
@@ -259,7 +279,7 @@ class Runtime:
 
     async def _monitor_process(self) -> None:
         reason = await self._wait_for_failure()
-        log.error("the Copilot runtime is gone: %s", reason)
+        log.error("runtime gone: reason=%s", reason)
         self._mark_gone(reason)
         await _kill(self.client)
 
@@ -282,12 +302,12 @@ class Runtime:
 def _resident_bytes(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
-    except psutil.Error:  # it has ended meanwhile
+    except psutil.Error:  # it has ended since
         return 0
 
 
 def _launch_command(dirs: RuntimeDirs, program_path: str) -> list[str]:
-    """What is run: the runtime, once the one before it has ended."""
+    """The command that starts the runtime once the previous one has ended."""
     if sys.platform == "win32":
         return [program_path]
     lock = dirs.state.parent / LOCK_FILE
@@ -311,7 +331,7 @@ def _make_client(
         connection=RuntimeConnection.for_stdio(path=program, args=arguments),
         base_directory=str(dirs.state),
         working_directory=str(dirs.work),
-        # Nothing of a developer's machine: no tools, skills, plugins, git or telemetry by default.
+        # Without a developer's defaults: no tools, skills, plugins, git or telemetry.
         mode="empty",
         env=runtime_environment(options, dirs, model, os.environ),
         github_token=None if options.base_url else options.github_token or None,
@@ -323,7 +343,10 @@ def _make_client(
 
 
 def _telemetry_config(endpoint: str) -> TelemetryConfig | None:
-    """Where the runtime's own spans go, as parts of ours, without what people and the model say."""
+    """The telemetry config of the runtime, or None without an endpoint.
+
+    Its spans become children of the bot's, without the texts of users and models.
+    """
     if not endpoint:
         return None
     return TelemetryConfig(
@@ -339,7 +362,7 @@ async def _kill(client: CopilotClient) -> None:
     try:
         async with asyncio.timeout(KILL_SECONDS):
             await client.force_stop()
-    except Exception as error:  # there is nothing more to be done about it
-        log.warning("the runtime could not be killed: %r", error)
+    except Exception as error:  # nothing more can be done
+        log.warning("runtime could not be killed: error=%r", error)
     if process is not None:
         close_pipes(process)

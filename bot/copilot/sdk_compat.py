@@ -1,6 +1,6 @@
-"""What github-copilot-sdk 1.0.25 does not offer and a bot that runs for months needs.
+"""Provides what a long-running bot needs and github-copilot-sdk 1.0.25 does not offer.
 
-The only place that reaches into the SDK; look at it again whenever the SDK's version is raised.
+This is the only module that uses private parts of the SDK. Review it with each new SDK version.
 """
 
 from __future__ import annotations
@@ -49,49 +49,57 @@ IGNORED_EVENTS: Final = frozenset(
         "system.message",
     }
 )
-"""Events that come with every turn, or with every piece of an answer, and say nothing that the bot
-wants to know: 20 of 26 in the shortest turn, every other one in a long one (measured). All others
-are heard, also those that nobody knows yet."""
+"""Events of every turn, or of every piece of an answer, that the bot has no use for. They are 20 of
+26 events in the shortest turn, and every second one in a long one (measured). All other events are
+passed on, including unknown ones."""
 LIVENESS_SECONDS: Final = 1.0
-"""So often a session's needless events are heard all the same, for they tell that it lives."""
+"""Interval at which an ignored event of a session is passed on anyway, in seconds. It shows that
+the session is alive."""
 _MAX_SESSIONS: Final = 1_000
+"""Maximum number of sessions whose last passed event is remembered."""
 _UNUSED_NOTIFICATION: Final = b'{"jsonrpc":"2.0","method":"session.lifecycle"'
 _EVENT_PATTERN: Final = re.compile(
     rb'\{"jsonrpc":"2.0","method":"session.event",'
     rb'"params":\{"sessionId":"(?P<session>[^"]*)","event":\{"type":"(?P<type>[^"]*)"'
 )
-"""How the runtime writes an event. One that is written otherwise is heard like all others."""
+"""The format in which the runtime writes an event. An event in another format is passed on."""
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 _CONTENT_LENGTH: Final = re.compile(rb"Content-Length: *([0-9]{1,10})", re.IGNORECASE)
 _READ_BYTES: Final = 1 << 16
+"""Size of one read from the pipe, in bytes."""
 
 _METHOD_NOT_FOUND = -32601
-"""JSON-RPC's code; every other refusal of the runtime has -32603 (measured, CLI 1.0.102)."""
+"""JSON-RPC's code. All other refusals of the runtime have -32603 (measured, CLI 1.0.102)."""
 
 
 def downloaded_runtime() -> Path | None:
-    """The binary that `python -m copilot download-runtime` has fetched; None when it has not.
-    Fetches nothing."""
+    """The program that `python -m copilot download-runtime` has downloaded, or None.
+
+    Downloads nothing.
+    """
     if get_cached_cli_path() is None:
         return None
-    # The download is complete, so that this only tells its name.
+    # The download is complete, so this only returns its path.
     return Path(ensure_runtime_wrapper())
 
 
 def is_unsupported(error: BaseException | None) -> bool:
-    """Whether the runtime has no such function: several are experimental and come and go."""
+    """True if the runtime has no such function. Several are experimental and may disappear."""
     return isinstance(error, JsonRpcError) and error.code == _METHOD_NOT_FOUND
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether the runtime answered, and said no."""
+    """True if the runtime answered with a refusal."""
     return isinstance(error, JsonRpcError)
 
 
 def ignore_late_responses(loop: asyncio.AbstractEventLoop) -> None:
-    """Have nothing logged of answers to calls that were given up meanwhile: the SDK's reader sets
-    them all the same (`_jsonrpc.py`: `call_soon_threadsafe(future.set_result, …)`), and asyncio
-    would write a traceback with what was answered. All else is told as before."""
+    """Suppress the log entries for answers to calls that were abandoned.
+
+    The SDK's reader sets the results of abandoned calls
+    (`_jsonrpc.py`: `call_soon_threadsafe(future.set_result, …)`). asyncio would log a traceback
+    with the answer. All other errors go to the previous exception handler.
+    """
     current = loop.get_exception_handler()
     if isinstance(current, _LateResponseFilter):
         return
@@ -99,7 +107,7 @@ def ignore_late_responses(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class _LateResponseFilter:
-    """`asyncio`'s exception handler that leaves out what is no trouble."""
+    """An exception handler for `asyncio` that drops errors of late responses."""
 
     def __init__(self, next_handler: _ExceptionHandler | None) -> None:
         self._next_handler = next_handler
@@ -115,30 +123,34 @@ class _LateResponseFilter:
 
 
 def filter_events(client: CopilotClient) -> None:
-    """Read what a started client is told in one go instead of byte by byte, and drop what it would
-    hear in vain before it is parsed, handed to the loop and made an object of."""
+    """Make a started client read its pipe in blocks instead of bytes, and drop ignored events.
+
+    The events are dropped before they are parsed, passed to the event loop and made objects.
+    """
     rpc = client._client  # noqa: SLF001 (see the module's docstring)
     if rpc is not None:
         rpc._read_message = _MessageReader(rpc)  # type: ignore[method-assign]  # noqa: SLF001
-    # The SDK has dateutil read each event's time: 20 times as slow, for the same (measured).
+    # The SDK parses each event's time with dateutil: 20 times as slow, same result (measured).
     session_events.from_datetime = _from_datetime
 
 
 class _MessageReader:
     """Reads the runtime's messages, on the SDK's reading thread.
 
-    The SDK reads the header of each message byte by byte from a pipe without a buffer, which are
-    some 900 system calls a turn; after each of them the thread waits for Python's lock, and so does
-    everybody else (measured)."""
+    The SDK reads the header of each message byte by byte from an unbuffered pipe: some 900 system
+    calls a turn. After each of them the thread waits for Python's lock, and so do all other threads
+    (measured)."""
 
     def __init__(self, rpc: JsonRpcClient) -> None:
-        self._pipe = rpc.process.stdout  # without a buffer: it reads what there is
+        self._pipe = rpc.process.stdout  # unbuffered: a read returns the available bytes
         self._buffer = bytearray()
         self._last_passed_at: dict[bytes, float] = {}
 
     def __call__(self) -> dict[str, Any] | None:
-        """The next message that says something; None when the runtime has closed the pipe. Raises
-        `EOFError` when it did so within a message."""
+        """The next message that is not ignored, or None if the runtime has closed the pipe.
+
+        Raises `EOFError` if it did so within a message.
+        """
         while (content := self._next_message()) is not None:
             if not self._is_ignored(content):
                 message: dict[str, Any] = json.loads(content)
@@ -153,7 +165,7 @@ class _MessageReader:
                 return None
         length = _CONTENT_LENGTH.search(self._buffer, 0, end)
         if length is None:
-            raise ValueError("a message of the runtime does not say how long it is")
+            raise ValueError("a message of the runtime has no Content-Length")
         start = end + len(_END_OF_HEADERS)
         stop = start + int(length[1])
         while len(self._buffer) < stop:
@@ -164,7 +176,7 @@ class _MessageReader:
         return content
 
     def _fill_buffer(self) -> bool:
-        """Wait until there is more to read; False at the end."""
+        """Wait for more bytes. False at the end of the pipe."""
         chunk = self._pipe.read(_READ_BYTES)
         self._buffer += chunk
         return bool(chunk)
@@ -188,30 +200,34 @@ class _MessageReader:
 
 
 def _from_datetime(x: Any) -> datetime:
-    """A moment as the runtime writes it (ISO 8601). `AssertionError` like the SDK's own for what is
-    no text, `ValueError` for what is no moment."""
+    """A time in the runtime's format (ISO 8601).
+
+    Raises `AssertionError` if it is no string, like the SDK, and `ValueError` if it is no time.
+    """
     return datetime.fromisoformat(session_events.from_str(x))
 
 
 def is_process_gone(error: BaseException | None) -> bool:
-    """Whether a call failed because there is no process (any more) that could answer."""
+    """True if a call failed because the process has ended."""
     return isinstance(error, ProcessExitedError | BrokenPipeError | ConnectionResetError)
 
 
 def is_disconnected(client: CopilotClient) -> bool:
-    """Whether the connection of a started client has ended. Its calls are refused from then on with
-    a plain `RuntimeError("Client not connected")`, sooner than the process can be seen to be gone
-    (`client.py`: `_handle_connection_close`)."""
+    """True if the connection of a started client has ended.
+
+    From then on its calls fail with a plain `RuntimeError("Client not connected")`, before the end
+    of the process is visible (`client.py`: `_handle_connection_close`).
+    """
     return client._session_admission_closed  # noqa: SLF001 (see the module's docstring)
 
 
 def process_of(client: CopilotClient) -> Process | None:
-    """The runtime's process: to see at once when it dies, for nobody is told."""
+    """The runtime's process, or None. The SDK does not report its end, so the bot polls it."""
     return client._cli_process  # noqa: SLF001 (see the module's docstring)
 
 
 def close_pipes(process: Process) -> None:
-    """Close an ended process's pipes, which the SDK leaves open."""
+    """Close the pipes of a process that has ended. The SDK leaves them open."""
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with contextlib.suppress(OSError):
@@ -219,7 +235,7 @@ def close_pipes(process: Process) -> None:
 
 
 def discard_session(client: CopilotClient, session: CopilotSession) -> None:
-    """Let the client forget a session that is disconnected; it would keep 12 KB of each for ever
+    """Remove a disconnected session from the client. Otherwise it keeps 12 KB of each until it ends
     (measured)."""
     with client._sessions_lock:  # noqa: SLF001 (see the module's docstring)
         if client._sessions.get(session.session_id) is session:  # noqa: SLF001
@@ -227,8 +243,11 @@ def discard_session(client: CopilotClient, session: CopilotSession) -> None:
 
 
 async def history_of(session: CopilotSession) -> Sequence[Mapping[str, object]]:
-    """The events of a session's history, as the runtime tells them. `CopilotSession.get_events`
-    makes an object of each while everybody waits: 0.1 ms apiece (measured)."""
+    """The events of a session's history, as the runtime returns them.
+
+    `CopilotSession.get_events` makes an object of each and blocks the event loop for 0.1 ms per
+    event (measured).
+    """
     response = await session._client.request(  # noqa: SLF001 (see the module's docstring)
         "session.getMessages", {"sessionId": session.session_id}
     )

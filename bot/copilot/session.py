@@ -1,8 +1,8 @@
-"""One live session of the runtime: `bot.ports.AgentSession`.
+"""Implements `bot.ports.AgentSession` with one live session of the runtime.
 
-What makes it dependable: a prompt is only ever sent into a session at rest. After each answer,
-however it ended, the runtime has said that the session rests, or the session is detached and
-counts as lost; so nothing of one answer can be taken for the next.
+A prompt is sent to an idle session only. After each answer the runtime has reported that the
+session is idle, or else the session is detached and counts as lost. So no event of one answer can
+be mistaken for an event of the next.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ from bot.ports import PromptIds, SessionConfig, TurnStep
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 4.5
-"""The port allows 5 s for a stop; an abort takes about 12 ms."""
+"""Timeout for an abort, in seconds. The port allows 5 s, and an abort takes about 12 ms."""
 IDLE_SECONDS = 3.0
+"""Timeout for an aborted session to become idle, in seconds."""
 DETACH_SECONDS = 1.5
+"""Timeout for detaching a session, in seconds."""
 
 _NO_SUCH_EVENT = re.compile(r"Event .* not found in session")
-"""All errors have one code; only these words tell that the history has no such event."""
+"""Matches the error for an event that the history does not have. All errors have the same code, so
+only the text identifies it."""
 
 
 class LiveSession:
@@ -52,8 +55,8 @@ class LiveSession:
         default_model: str,
         is_new: bool,
     ) -> None:
-        """`default_model` is what a setup without a model means; `blank` says that the session
-        was made just now."""
+        """`default_model` is the model for a config without one. `is_new` is True for a session
+        that was just created."""
         self._session = session
         self._runtime = runtime
         self._options = options
@@ -66,7 +69,7 @@ class LiveSession:
         self._prompt_events: PromptEvents | None = None
         self._becoming_idle: asyncio.Task[None] | None = None
         self._prompt_active = False
-        self._abort_requested = False  # for a stop that comes before the prompt is on its way
+        self._abort_requested = False  # an abort that comes before the prompt is sent
 
     @property
     def id(self) -> str:
@@ -74,7 +77,7 @@ class LiveSession:
 
     @property
     def runtime(self) -> Runtime:
-        """The one that has it."""
+        """The runtime of the session."""
         return self._runtime
 
     @property
@@ -88,7 +91,7 @@ class LiveSession:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was ever asked in it: on disk there is nothing of it yet."""
+        """True if the session never had a prompt. It is not on disk then."""
         return self._is_new
 
     @property
@@ -109,12 +112,12 @@ class LiveSession:
             self._prompt_active = self._abort_requested = False
 
     def _redacted_answer(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
-        """The answer to a prompt, the bot's secrets taken out of both."""
+        """The answer to a prompt, without the bot's secrets in either."""
         redact = self._options.redact
         return redact_events(self._send_prompt(redact(prompt)), redact)
 
     async def _send_prompt(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
-        """Send the prompt into the session at rest, and leave it at rest again."""
+        """Send the prompt once the session is idle, and leave it idle afterwards."""
         await self._wait_idle()
         events = self._prompt_events = PromptEvents(self._options)
         subscriptions = ExitStack()
@@ -140,18 +143,17 @@ class LiveSession:
             return
         try:
             async with time_limit(SYSTEM_CLOCK, STOP_SECONDS):
-                # An abort that overtakes its prompt would be for nothing.
+                # An abort that arrives before its prompt has no effect.
                 await events.prompt_sent.wait()
                 if not events.runtime_done.is_set():
                     await self._session.abort()
                     await events.runtime_done.wait()
-        except Exception as error:  # the answer ends for the reader, and `ask` clears up
-            log.warning("session %s could not be stopped in good order: %r", self.id, error)
+        except Exception as error:  # the answer ends for the reader, and `ask` cleans up
+            log.warning("answer could not be aborted: session=%s error=%r", self.id, error)
             events.complete_as_stopped()
 
     async def close(self) -> None:
-        """`bot.ports.AgentSession.close`: bounded to 1.5 s. What is being answered ends as an
-        error for its reader."""
+        """`bot.ports.AgentSession.close`: bounded to 1.5 s. A running answer ends with an error."""
         if not self._is_open:
             return
         events = self._prompt_events
@@ -177,7 +179,7 @@ class LiveSession:
             if _NO_SUCH_EVENT.search(str(error.__cause__)):
                 return False
             raise
-        # A switch of the model is an event of the history, too, and may have been cut with it.
+        # A switch of the model is an event of the history, too. It may be truncated as well.
         await self.switch_model(self._config.model, self._config.effort)
         return True
 
@@ -199,7 +201,7 @@ class LiveSession:
         await self._runtime.call("rename", self._session.rpc.name.set(NameSetRequest(name=title)))
 
     async def _wait_idle(self) -> None:
-        """Wait until what was asked before has been cleared up. Raises `AgentError`."""
+        """Wait until the previous prompt is cleaned up. Raises `AgentError`."""
         if self._becoming_idle is not None:
             await asyncio.shield(self._becoming_idle)
         self._check_alive()
@@ -217,13 +219,13 @@ class LiveSession:
         subscriptions.callback(self._runtime.add_gone_listener(events.fail_runtime_gone))
 
     async def _conclude(self, events: PromptEvents, subscriptions: ExitStack) -> None:
-        """Leave the session at rest, or detached. Bounded to 4.5 s."""
+        """Leave the session idle or detached. Bounded to 4.5 s."""
         if events.runtime_done.is_set() or not events.prompt_sent.is_set():
             subscriptions.close()
             return
         self._becoming_idle = asyncio.create_task(self._abort_unread(events))
         self._becoming_idle.add_done_callback(lambda _: subscriptions.close())
-        # Shielded: being cancelled twice must not leave the model talking.
+        # Shielded: a second cancellation must not leave the model running.
         await asyncio.shield(self._becoming_idle)
 
     async def _send(self, events: PromptEvents, prompt: str) -> None:
@@ -234,47 +236,51 @@ class LiveSession:
             events.prompt_sent.set()
 
     async def _abort_unread(self, events: PromptEvents) -> None:
-        """End an answer that nobody reads any more, so that the session rests. Bounded to 4.5 s;
-        raises nothing."""
+        """Abort an answer that has no reader, so that the session becomes idle.
+
+        Bounded to 4.5 s; raises nothing.
+        """
         try:
             async with time_limit(SYSTEM_CLOCK, IDLE_SECONDS):
                 await self._session.abort()
                 await events.runtime_done.wait()
-        except Exception as error:  # whatever it was: the session must not be used again
+        except Exception as error:  # for any error: the session must not be used again
             if self.alive:
-                log.warning("session %s does not come to rest: %r", self.id, error)
+                log.warning("session did not become idle: session=%s error=%r", self.id, error)
             await self._detach()
 
     async def _detach(self) -> None:
-        """Let go of the session; a running answer ends with it. Raises nothing."""
+        """Detach the session. A running answer ends with it. Raises nothing."""
         self._is_open = False
         if self._runtime.gone:
             return
         try:
             await self._runtime.detach(self._session, DETACH_SECONDS)
         except AgentError as error:
-            log.warning("session %s could not be closed in good order: %s", self.id, error)
+            log.warning("session could not be detached: session=%s error=%s", self.id, error)
 
 
 NO_EFFORT = "none"
+"""The runtime's word for a session without reasoning effort."""
 
 
 SWITCH_SECONDS = 5.0
-"""For each of up to three calls; they take milliseconds."""
+"""Timeout for each of up to three calls, in seconds. They take milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ActiveModel:
-    """The model that a session runs with, and its reasoning effort ("" where none is set)."""
+    """The model of a session, and its reasoning effort ("" if none is set)."""
 
     model: str
     effort: str
 
 
 async def ensure_model(runtime: Runtime, session: CopilotSession, model: str, effort: str) -> None:
-    """Have the session run with this model ("": whichever it has) and effort ("": none), and make
-    sure that it does. Raises `AgentError`: MODEL_GONE when it stays with another model. Bounded to
-    15 s."""
+    """Switch the session to a model ("": the current one) and effort ("": none), and verify it.
+
+    Raises `AgentError`: MODEL_GONE if the session stays with another model. Bounded to 15 s.
+    """
     now = await _active_model(runtime, session)
     wanted = _ActiveModel(model or now.model, effort)
     if now == wanted:
@@ -296,7 +302,7 @@ async def ensure_model(runtime: Runtime, session: CopilotSession, model: str, ef
             f"the session stays with {now.model} instead of {wanted.model}",
         )
     if now.effort != wanted.effort:
-        log.warning("the model %s does not take the reasoning effort %r", model, effort)
+        log.warning("reasoning effort not accepted: model=%s effort=%s", model, effort)
 
 
 async def _active_model(runtime: Runtime, session: CopilotSession) -> _ActiveModel:

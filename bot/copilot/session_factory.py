@@ -1,4 +1,4 @@
-"""How a session is opened: resumed with all that the runtime does not keep, or created."""
+"""Opens sessions: resumes them with options that the runtime does not store, or creates them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from bot.sessions.lock_files import folder_of_sessions
 log = logging.getLogger(__name__)
 
 _NO_SUCH_SESSION = "Session not found"
-"""All errors have one code (-32603); only these words tell that there is no such session."""
+"""Part of the error for a session that does not exist. All errors have the same code (-32603), so
+only the text identifies it."""
 _RETRY_DELAYS = (0.1, 0.3, 1.0, 2.0)
-"""Seconds between tries to open a session that is on disk or has just been opened, and of which the
-runtime says that there is none."""
+"""Intervals between attempts to open a session, in seconds. They are for a session that is on disk
+or was just open, and that the runtime does not find."""
 
 
 PermissionHandler = Callable[
@@ -43,7 +44,7 @@ PermissionHandler = Callable[
 
 
 class _SessionArguments(TypedDict, total=False):
-    """What a session is opened with, resumed or created."""
+    """The arguments of the SDK for resuming or creating a session."""
 
     model: str
     provider: ProviderConfig
@@ -61,8 +62,10 @@ async def open_session(
     config: SessionConfig,
     default_model: str,
 ) -> LiveSession:
-    """Resume the session or, only when the runtime says that there is none, create it; and make
-    sure of its model. Raises `AgentError`."""
+    """Resume the session, or create it if the runtime has none, and verify its model.
+
+    Raises `AgentError`.
+    """
     arguments = _session_arguments(options, config, config.model or default_model)
     for delay in _RETRY_DELAYS:
         try:
@@ -73,7 +76,7 @@ async def open_session(
         except AgentError as error:
             if not _is_not_found(error):
                 raise
-            log.info("session %s is still being let go of: it is opened again", session_id)
+            log.info("session still detaching, opened again: session=%s", session_id)
         await asyncio.sleep(delay)
     else:
         session, is_new = await _open_once(runtime, options, session_id, arguments, config.effort)
@@ -89,7 +92,7 @@ async def _open_once(
     arguments: _SessionArguments,
     effort: str,
 ) -> tuple[CopilotSession, bool]:
-    """The session, signed in and with its model, and whether it is new."""
+    """The session, signed in and with its model, and True if it is new."""
     session, is_new = await _resume_or_create(runtime, options, session_id, arguments)
     try:
         await ensure_signed_in(runtime, session, options)
@@ -105,10 +108,12 @@ def _is_not_found(error: AgentError) -> bool:
 
 
 async def _has_history(options: RuntimeOptions, session_id: str) -> bool:
-    """Whether there is a history of the session, whatever the runtime says: while it lets go of one
-    late, it says for a moment that there is none (measured: 3 of 14 times). An empty one
-    is none: so a runtime leaves it that died before it wrote the first event, and for ever says
-    that there is no such session."""
+    """True if the session has a history on disk, even if the runtime does not find it.
+
+    While the runtime detaches a session late, it does not find it for a moment (measured: 3 of 14
+    times). An empty history counts as none: a runtime leaves one if it dies before the first event,
+    and never finds that session again.
+    """
     history = folder_of_sessions(options.data_dir) / session_id / "events.jsonl"
     return await asyncio.to_thread(_is_nonempty_file, history)
 
@@ -123,8 +128,10 @@ def _is_nonempty_file(history: Path) -> bool:
 async def _resume_or_create(
     runtime: Runtime, options: RuntimeOptions, session_id: str, arguments: _SessionArguments
 ) -> tuple[CopilotSession, bool]:
-    """The session, and whether it is new. Resume first: creating over a session on disk would
-    lose its memory without a word."""
+    """The session, and True if it is new.
+
+    Tries to resume first: creating a session that is on disk would erase its history silently.
+    """
     client = runtime.client
     try:
         with options.telemetry.observe_step(TurnStep.RESUME):
@@ -133,23 +140,24 @@ async def _resume_or_create(
     except AgentError as error:
         if not _is_not_found(error) or await _has_history(options, session_id):
             raise
-        log.info("session %s is new", session_id)
+        log.info("session created: session=%s", session_id)
         creating = client.create_session(session_id=session_id, **arguments)
         with options.telemetry.observe_step(TurnStep.CREATE):
             return await runtime.open_session("create", session_id, creating), True
-    log.info("session %s is resumed", session_id)
+    log.info("session resumed: session=%s", session_id)
     return session, False
 
 
 def _session_arguments(
     options: RuntimeOptions, config: SessionConfig, model: str
 ) -> _SessionArguments:
-    """Resuming takes everything anew: the runtime keeps the conversation only."""
+    """The arguments for the SDK. Resuming needs all of them: the runtime stores the conversation
+    only."""
     tools = allowed_tools(config)
     general = options.reading_system_prompt if tools else options.system_prompt
     arguments = _SessionArguments(
         streaming=True,
-        # By their source: no tool of the runtime's that has the same name is let in.
+        # With their source, so that no tool of the runtime with the same name is available.
         available_tools=[f"custom:{tool}" for tool in tools],
         system_message={
             "mode": "replace",
@@ -173,8 +181,8 @@ def _join_instructions(general: str, specific: str) -> str:
 
 
 async def _release(runtime: Runtime, session: CopilotSession) -> None:
-    """Leave a session that is not going to be used. Raises nothing but cancellation."""
+    """Detach a session that will not be used. Raises nothing but cancellation."""
     try:
         await runtime.detach(session, DETACH_SECONDS)
     except AgentError as error:
-        log.debug("a session that was opened in vain could not be closed: %s", error)
+        log.debug("unused session could not be detached: error=%s", error)

@@ -1,7 +1,7 @@
-"""A side question: answered with what the session knows, and not kept in it.
+"""Asks side questions, which use a session's history and are not stored in it.
 
-The runtime sends it to the model with the history so far and without our instructions, also while
-an answer is under way (measured, CLI 1.0.102). What goes wrong it only tells in words.
+The runtime sends the question to the model with the history and without the system prompt. It can
+do so while an answer is running (measured, CLI 1.0.102). It reports errors as text only.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from bot.errors import AgentError, AgentErrorKind
 from bot.tasks import first_completed
 
 _STATUS = re.compile(r"host-rethrow: ([45][0-9]{2})\b")
-"""How the runtime repeats the HTTP status of a model server."""
+"""The form in which the runtime repeats the HTTP status of a model server."""
 _MODEL_UNREACHABLE = "Failed to get response from the AI model"
-"""It has tried five times; why it failed is not said."""
+"""The runtime's error after five attempts. It does not give the reason."""
 _UNBOUNDED_SECONDS = 3600.0
-"""The runtime's own call has no bound of its own: silence, which is measured here, ends it."""
+"""Timeout for the runtime's call, in seconds: no real bound, because the silence timeout below ends
+the call."""
 
 
 async def ask_side_question(
     runtime: Runtime, session: CopilotSession, options: RuntimeOptions, question: str
 ) -> str:
-    """The answer. Raises `AgentError`: SILENT when there is none in the time that a session may
-    be silent, RUNTIME at once when the runtime goes, and what the model's faults mean."""
+    """The answer, which is not empty.
+
+    Raises `AgentError`: SILENT if there is no answer within `silence_seconds`, RUNTIME at once when
+    the runtime goes, EMPTY for an empty answer, or the kind of the model's error.
+    """
     gone = asyncio.Event()
     unsubscribe = runtime.add_gone_listener(lambda _: gone.set())
     request = UIEphemeralQueryRequest(question=question)
@@ -63,7 +67,7 @@ def _answer_of(query: asyncio.Task[UIEphemeralQueryResult]) -> str:
 
 
 def _error_kind(error: AgentError) -> AgentErrorKind:
-    """What a failed side question means, by the runtime's words."""
+    """The kind of error, by the text of the runtime's error."""
     message = str(error.__cause__)
     status = _STATUS.search(message)
     if status is not None:

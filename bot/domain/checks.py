@@ -1,4 +1,4 @@
-"""The result of one check of `threadpilot doctor`."""
+"""Defines the result of one check of `threadpilot doctor`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What `threadpilot doctor` found out about one thing, for the person who runs the bot."""
+    """The result of one check of `threadpilot doctor`, for the operator."""
 
     ok: bool | None
-    """None: cannot be known from here; the sentence says where to look."""
+    """None: cannot be determined here; the message says where to look."""
     message: str
-    """What is well, or what is wrong and how to mend it; no secret in it."""
+    """What works, or what is wrong and how to fix it; never a secret."""

@@ -1,4 +1,4 @@
-"""What the bot was told to do, and what those in charge did; and questions on their way."""
+"""Defines commands, the audit entries of admin commands, and pending questions."""
 
 from __future__ import annotations
 
@@ -13,79 +13,78 @@ class PendingQuestion:
     """A question asked by command, button or shortcut, until it is a message in its channel."""
 
     event_id: str
-    """Of the message that it becomes: the same if it is sent again."""
+    """The event id of the future message: the same if the question is sent again."""
     team: str
     channel: str
     root_ts: str
-    """The thread that it belongs to; "" for one of its own."""
+    """The thread of the question; "" for a new one."""
     user: str
     user_team: str
     text: str
-    """What the model is asked."""
+    """The prompt for the model."""
     mrkdwn: str
-    """How it stands in the channel, in Slack's own markup."""
-    asked_at: float
+    """How the channel shows it, in Slack's mrkdwn."""
+    created_at: float
     """Seconds since the epoch."""
 
 
 class CommandSource(StrEnum):
-    """How an order was given."""
+    """Where a command came from."""
 
     SLASH_COMMAND = "command"
-    """By the slash command, from anywhere in a channel."""
+    """A slash command, from anywhere in a channel."""
     MESSAGE = "message"
-    """By a message that is nothing but the order."""
+    """A message that contains nothing but the command."""
     BUTTON = "button"
-    """By a button, a menu or a list under a message."""
+    """A button or menu under a message."""
     HOME_TAB = "home"
-    """By a button or a list on the Home tab."""
+    """A button or menu on the Home tab."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Something that the bot was told to do by one of its verbs (`bot.commands.registry`)."""
+    """A command of a user (`bot.commands.registry`)."""
 
     key: str
-    """Slack's id of the order, the same if it is repeated."""
+    """Slack's id of the command, the same in a redelivery."""
     name: str
     args: str
-    """What was said after the verb."""
+    """The text after the command name."""
     user: str
     """Slack user id."""
     source: CommandSource
     team: str
     """The workspace of the bot."""
     channel: str = ""
-    """Where it was given; "" on the Home tab and in the shell."""
+    """The channel of the command; "" on the Home tab and in the shell."""
     thread: ThreadKey | None = None
-    """The thread in which it was given, or that its button is about."""
+    """The thread of the command, or the one that its button is about."""
     ts: str = ""
-    """The message that gave the order, where one did."""
+    """The message that contains the command, or ""."""
     turn: int | None = None
-    """The turn that it is about, where its button stands under a reply."""
+    """The id of the turn that it is about, if its button is under a reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadHold:
-    """The place of an order in its threads: what is written there later waits until it is carried
-    out."""
+    """The position of a command in its threads. Later messages there wait until it has run."""
 
     threads: frozenset[ThreadKey]
     position: int
-    """As `bot.domain.messages.ts_position`: of the message that gave the order, else of when it
-    came in."""
+    """The position of the message with the command, else of the time of receipt, as
+    `bot.domain.messages.ts_position`."""
     expires_at: float
-    """Seconds since the epoch; then nothing waits for it any more."""
+    """Seconds since the epoch. After this time no turn waits for the command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Something that was done by somebody in charge."""
+    """An action of an admin."""
 
     id: int
     at: float
     actor: str
     action: str
-    """The verb, as people type it: `admin cleanup`."""
+    """The command name as users type it: `admin cleanup`."""
     target: str
     detail: str

@@ -1,4 +1,4 @@
-"""Comparisons of models: the answers to one question, and how models do in many."""
+"""Defines comparisons of models, and the scores of models over many of them."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ class Candidate:
     """One model's answer in a comparison."""
 
     label: str
-    """A, B, …: the order is shuffled."""
+    """A, B, …, in random order."""
     session: int
-    """The number of the session that gave it; 0 once that is gone."""
+    """The number of the session that answered; 0 once it is deleted."""
     usage: TokenUsage
     answer: str = ""
-    """What it said."""
+    """The text of the answer."""
     error: str = ""
-    """The sentence why there is no answer."""
+    """Why there is no answer."""
     votes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One question put to several models."""
+    """The answers of several models to one question."""
 
     turn: int
     session: int
-    """The session that was copied for it."""
+    """The session whose copies answer."""
     thread: ThreadKey
     user: str
     show_names: bool
-    """Whether names were shown from the start."""
+    """True if the model names are shown from the start."""
     revealed: bool
     kept_label: str
-    """The label of the answer that was kept; "" while there is none."""
+    """The label of the answer that was kept, or ""."""
     candidates: Sequence[Candidate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelScore:
-    """How a model does in the comparisons of a channel."""
+    """The results of a model in the comparisons of a channel."""
 
     model: str
     comparison_count: int

@@ -1,7 +1,7 @@
-"""The frozen facts that the parts of Threadpilot hand to one another.
+"""Defines messages, threads and Slack timestamps.
 
-Foreign payloads are turned into these at the doors (`bot.slack`, `bot.copilot`, `bot.store`);
-behind the doors nobody sees a raw Slack or SDK payload.
+`bot.slack`, `bot.copilot` and `bot.store` turn foreign payloads into these values. No other package
+sees a raw payload of Slack or of the SDK.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from enum import StrEnum
 from typing import Final
 
 TS_PATTERN: Final = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
-"""The shape of Slack's `ts`: seconds since the epoch, a dot, six digits that keep the messages of a
-channel apart (docs.slack.dev/reference/events/message). Nothing else passes a door."""
+"""The format of Slack's `ts`: seconds since the epoch, a dot, and six digits that distinguish the
+messages of a channel (docs.slack.dev/reference/events/message). Any other value is rejected on
+receipt."""
 
 
 def ts_position(ts: str) -> int:
-    """Where a message stands among those of its channel, as a number: microseconds.
+    """The position of a message among those of its channel, in microseconds.
 
-    Raises `ValueError` for what is no `ts`.
+    Raises `ValueError` if `ts` is malformed.
     """
     shape = TS_PATTERN.fullmatch(ts)
     if shape is None:
@@ -28,21 +29,21 @@ def ts_position(ts: str) -> int:
 
 
 def ts_from_position(position: int) -> str:
-    """The `ts` at a position: `ts_position` the other way."""
+    """The `ts` at a position; the inverse of `ts_position`."""
     return f"{position // 1_000_000}.{position % 1_000_000:06d}"
 
 
 def strip_unstorable(text: str) -> str:
-    """`text` without what no database or model takes: NULs go, and half characters (lone
-    surrogates, which JSON can carry and UTF-8 cannot) become question marks."""
+    """`text` without what a database or a model rejects. NULs are removed, and lone surrogates,
+    which JSON can carry and UTF-8 cannot, become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadKey:
-    """Which Slack thread: the one address that every outgoing call and every session hangs on.
+    """The address of a Slack thread, for outgoing calls and for sessions.
 
-    `root_ts` is Slack's `thread_ts`, or the message's own `ts` where it starts a thread.
+    `root_ts` is Slack's `thread_ts`, or the message's own `ts` if it starts a thread.
     """
 
     team: str
@@ -52,7 +53,7 @@ class ThreadKey:
     def session_id(self, generation: int = 0) -> str:
         """The runtime's id of this thread's session; `generation` counts the resets.
 
-        The runtime takes `[A-Za-z0-9_-]{1,250}` only (measured, CLI 1.0.102).
+        The runtime accepts `[A-Za-z0-9_-]{1,250}` only (measured, CLI 1.0.102).
         """
         name = f"slack-{self.team}-{self.channel}-{self.root_ts.replace('.', '-')}"
         return name if generation == 0 else f"{name}-{generation}"
@@ -62,49 +63,51 @@ class ThreadKey:
 
 
 class Trigger(StrEnum):
-    """Why a message may be the bot's business."""
+    """Why the bot may have to answer a message."""
 
     MENTION = "mention"
-    """The bot is mentioned."""
+    """It mentions the bot."""
     DIRECT = "direct"
-    """Written in a direct message with the bot."""
+    """It is in a direct message with the bot."""
     FOLLOW_UP = "follow_up"
-    """Written without a mention in a thread; the bot's business while the thread is two-party."""
+    """It is in a thread, without a mention; answered while the thread has one participant."""
     OVERHEARD = "aside"
-    """Written in a thread to somebody else: never answered, but its author takes part."""
+    """It is in a thread and addresses another user: never answered, but its author is a
+    participant."""
     COMMAND = "command"
-    """Asked by a slash command, a shortcut or a modal; the bot posted the thread's root itself."""
+    """A slash command, a shortcut or a modal asked it; the bot itself posted the root message."""
     BOT = "bot"
-    """Said by another bot in a thread: recorded as heard, and nothing more."""
+    """Another bot wrote it in a thread; it is recorded only."""
     BOT_MENTION = "bot_mention"
-    """The bot is mentioned by another bot, one of those that are answered."""
+    """Another bot, one of those that are answered, mentions the bot."""
     REPLY_ACTION = "menu"
-    """Asked by a button under a reply; there is no message of its own, `ts` is the press's."""
+    """A button under a reply asked it. It has no message of its own; `ts` is that of the click."""
 
 
 MAX_CONSECUTIVE_BOT_TURNS: Final = 3
-"""So many messages of other bots in a row are answered in a thread; then a person has to write."""
+"""Maximum number of messages of other bots in a row that are answered in a thread. After them a
+user has to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageOptions:
-    """How a message wants to be answered, where that is not in the usual way."""
+    """How to answer a message, if not in the default way."""
 
     role: str = ""
-    """Which of the thread's sessions is asked; "" is the main one."""
+    """The role of the session that answers; "" is the main one."""
     model: str = ""
-    """The model for this turn alone."""
+    """The model for this turn only."""
     retry_of: int = 0
-    """The turn that is to be answered anew: its session forgets it and all that came after it."""
+    """The id of the turn that this one retries. That turn and all later ones leave the history."""
     compare_models: tuple[str, ...] = ()
-    """The models whose answers are to be compared."""
+    """The models whose answers are compared."""
     show_names: bool = False
-    """Whether a comparison shows the models' names at once."""
+    """True if a comparison shows the model names from the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a person wrote, as the bot understood it at the door."""
+    """What a user wrote, as the bot parsed it."""
 
     event_id: str
     """Slack's id of the event: the same in every redelivery."""
@@ -113,17 +116,17 @@ class Message:
     """Slack's id of the message in its channel, sortable as a number; unique per channel."""
     user: str
     user_team: str
-    """The workspace of the person, which in a shared channel is not `thread.team`."""
+    """The workspace of the user, which in a shared channel is not `thread.team`."""
     text: str
-    """Plain readable text: entities unescaped, the bot's own mention taken out, edges stripped."""
+    """Plain text: entities unescaped, the bot's own mention removed, edges stripped."""
     trigger: Trigger
     command_text: str = field(default="", compare=False)
-    """The same with people and channels by their ids, where that is known: what orders go by. It is
-    not recorded; by then it is known whether the message is one."""
+    """The same with users and channels as ids, if known, for parsing commands. It is not recorded:
+    by then it is known whether the message is a command."""
     external: bool = False
-    """Whether the person belongs to another workspace (Slack Connect)."""
+    """True if the user belongs to another workspace (Slack Connect)."""
     direct: bool = False
-    """Whether the channel is a direct message with the bot."""
+    """True if the channel is a direct message with the bot."""
     options: MessageOptions = MessageOptions()
 
     @property
@@ -133,13 +136,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """What the database knows of a thread."""
+    """What the store knows of a thread."""
 
     key: ThreadKey
     participants: frozenset[str]
-    """Slack user ids of those who take part, the bot not counted."""
+    """Slack user ids of the participants, without the bot."""
     participants_known: bool
-    """False while people may have written before the bot was first called into the thread."""
-
-
-# What a session says while it answers ----------------------------------------------------------
+    """False while users may have written before the bot was first mentioned in the thread."""

@@ -1,4 +1,4 @@
-"""What people chose, for whom it counts, and what of it can be chosen."""
+"""Defines preferences, their kinds and their scopes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Scope(StrEnum):
-    """For whom something was chosen. The holder is, in this order: the team, a channel, a thread
+    """What a preference applies to. The scope id is, in this order: the team, a channel, a thread
     (`str(ThreadKey)`), a user."""
 
     WORKSPACE = "workspace"
@@ -18,7 +18,7 @@ class Scope(StrEnum):
 
 
 class PreferenceKind(StrEnum):
-    """What can be chosen."""
+    """What can be set."""
 
     MODEL = "model"
     EFFORT = "effort"
@@ -26,17 +26,17 @@ class PreferenceKind(StrEnum):
     QUIET = "quiet"
     BLOCKED = "blocked"
     QUOTA = "quota"
-    """Turns a day."""
+    """Turns per day."""
     PAUSED = "paused"
 
 
 ENABLED: Final = "yes"
-"""The value of a choice that is made or not: quiet, blocked, paused."""
+"""The value of a preference that is only on or off: quiet, blocked, paused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Something that somebody chose."""
+    """A setting of a workspace, channel, thread or user."""
 
     scope: Scope
     scope_id: str

@@ -1,8 +1,8 @@
-"""What the database knows of sessions.
+"""Defines what the store records about sessions.
 
-A session has a number, which people type (`s12`), and an id, which the runtime takes. It belongs to
-a thread for one role ("" is the main one); of a thread's sessions of one role one is current, the
-others are set aside and can be taken up again.
+A session has a number, which users type (`s12`), and an id for the runtime. It belongs to a thread
+for one role; the role "" is the main one. One session of a thread and role is current. The others
+are inactive and can be attached again.
 """
 
 from __future__ import annotations
@@ -17,130 +17,131 @@ from bot.domain.messages import ThreadKey
 from bot.domain.turns import TurnState
 
 MAIN_ROLE: Final = ""
-"""The role of a thread's ordinary session."""
+"""The role of a thread's main session."""
 
 EFFORTS: Final = ("low", "medium", "high")
-"""How hard a model can be asked to think."""
+"""The reasoning efforts of a model."""
 
 _HANDLE_PATTERN: Final = re.compile(r"[sS]?([0-9]{1,12})", re.ASCII)
 
 
 class SessionOrigin(StrEnum):
-    """How a session came to be."""
+    """How a session was created."""
 
     THREAD = "thread"
-    """Begun by a message in its thread."""
+    """Created by a message in its thread."""
     FORK = "fork"
     """Copied from another session, for a thread of its own."""
     COMPARISON = "comparison"
-    """Copied to answer one question of a comparison; goes when another one is kept."""
+    """Copied to answer one question of a comparison; deleted when another copy is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """One session on record. Times are seconds since the epoch."""
+    """One recorded session. Times are seconds since the epoch."""
 
     number: int
     id: str
-    """The runtime's."""
+    """The runtime's id."""
     thread: ThreadKey
-    """The thread that it belongs to: those who may see that place may see it."""
+    """The thread of the session. Users who can see it can see the session."""
     role: str
     current: bool
-    """Whether it is its thread's session of its role."""
+    """True if it is its thread's current session of its role."""
     owner: str
-    """Slack user id of who began it."""
+    """Slack user id of the user who created it."""
     title: str
     origin: SessionOrigin
     model: str
-    """Chosen for this session; "" where a more general choice counts."""
+    """The model set for this session; empty if a more general preference applies."""
     last_model: str
-    """The one that answered last; "" where none did."""
+    """The model of the last answer; empty if there is none."""
     effort: str
     seen_ts: str
-    """Up to which message of the thread it has been told what was said; "" for not at all."""
+    """The `ts` up to which it knows the messages of its thread; empty for none."""
     turn_count: int
-    """How many turns it remembers."""
+    """Number of turns in its history."""
     input_tokens: int
     output_tokens: int
-    """Of all turns that were asked of it, in all."""
+    """Like `input_tokens`: the sum over all its turns."""
     context_tokens: int
     context_limit: int
-    """What its last model call took of the model's context, and how much that is; 0: unknown."""
+    """Tokens of the model's context, and `context_tokens` of them used by the last model call; 0:
+    unknown."""
     size: int
-    """Bytes on disk when last looked at; 0: unknown."""
+    """Size on disk in bytes, when last measured; 0: unknown."""
     created_at: float
     last_used_at: float
 
     @property
     def handle(self) -> str:
-        """What people call it: `s12`."""
+        """The name that users type: `s12`."""
         return f"s{self.number}"
 
     @property
     def has_turns(self) -> bool:
-        """Whether the runtime may know it: before its first turn it does not."""
+        """True if the runtime may know it: it does not before the first turn."""
         return self.turn_count > 0
 
 
 def parse_session_handle(handle: str) -> int | None:
-    """The number in `s12` or `12`; None for what is no handle."""
+    """The number in `s12` or `12`, or None if it is no handle."""
     found = _HANDLE_PATTERN.fullmatch(handle.strip())
     return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFilter:
-    """Which sessions are meant; what is empty or None does not narrow."""
+    """Selects sessions; a field that is empty or None does not restrict."""
 
     owner: str = ""
     channel: str = ""
     thread: ThreadKey | None = None
     model: str = ""
-    """The model that it was last asked with."""
+    """The model of the last answer."""
     unused_since: float | None = None
     """Last used before this time."""
     keep_newest: int = 0
-    """Leaves out the newest so many (by `used`) of all that fit otherwise."""
+    """Number of matching sessions to leave out, the most recently used."""
     inactive: bool | None = None
-    """True: only those that are not current; False: only those that are."""
+    """True: only inactive sessions; False: only current ones."""
     comparison_copies: bool | None = None
-    """True: only the copies of comparisons that nobody goes on with; False: all but those."""
+    """True: only copies of comparisons that were not kept; False: all but those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPage:
-    """One page of sessions, newest used first."""
+    """One page of sessions, the most recently used first."""
 
     sessions: Sequence[SessionRecord]
     total: int
-    """How many fit in all."""
+    """Number of sessions that match in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTotals:
-    """What some sessions come to."""
+    """Totals of some sessions."""
 
     count: int
     size: int
     oldest: float
-    """The earliest `used` among them; 0 where there is none, like `newest`."""
+    """The earliest time of last use; 0 if there is no session, like `newest`."""
     newest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanReport:
-    """What either only the runtime has or only the record knows of."""
+    """Sessions that either only the runtime or only the store has."""
 
     orphan_sizes: Mapping[str, int]
-    """The runtime's sessions that are on no record, and how many bytes each takes."""
+    """Sizes in bytes, by the runtime's id, of sessions that the store does not have."""
     missing_count: int
-    """How many sessions on record were asked something, and the runtime has none of them."""
+    """Number of recorded sessions with turns that the runtime does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One turn that a session remembers."""
+    """One turn of a session's history."""
 
     turn: int
     ts: str
@@ -150,17 +151,17 @@ class HistoryEntry:
     state: TurnState
     model: str
     event_id: str
-    """The runtime's id of the prompt in the session's history."""
-    asked_at: float
+    """The runtime's id of the prompt in its own history of the session."""
+    accepted_at: float
     seconds: float
-    """How long the answer took; 0: unknown."""
+    """Duration of the answer; 0: unknown."""
     input_tokens: int
     output_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
-    """Turns that a session remembers, oldest first."""
+    """One page of a session's history, oldest first."""
 
     entries: Sequence[HistoryEntry]
     total: int
@@ -168,14 +169,14 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownMessages:
-    """Which messages of a thread a session knows otherwise than by being told, as `ts`."""
+    """The messages of a thread, by `ts`, that a session knows without the prompt context."""
 
     known_ts: frozenset[str]
-    """Messages and replies of turns that it was asked (also those that it is meant to have
-    forgotten, unless it was never asked anything or lost all), and all orders."""
+    """All commands, and the messages and replies of turns that the session was prompted with.
+    Truncated turns count, too, unless the session has no turn at all."""
     other_session_replies: frozenset[str]
-    """Replies of turns that were asked of the thread's sessions of other roles, or of one that is
-    gone; comparisons left out. Of what the bot itself wrote, only these are worth telling."""
+    """Replies of other sessions of the thread: of other roles, or of one that is deleted.
+    Comparisons do not count. Of the bot's own messages only these are useful context."""
     posted_questions: Mapping[str, tuple[str, str]]
-    """Messages by which the bot put somebody's question into the thread (asked by command), that
-    the session was not asked: who asked it (a user id), and what."""
+    """Messages in which the bot posted a user's question (asked by command) that the session was
+    not prompted with. The value is the user id and the question."""

@@ -1,4 +1,4 @@
-"""The facts of a turn: its state, its result, and the parts of its reply."""
+"""Defines turns: their states, their results, and the parts of their replies."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from bot.domain.usage import TokenUsage
 
 
 class TurnState(StrEnum):
-    """Where a turn stands: waiting → running → one of the others, which are final."""
+    """The state of a turn: waiting → running → one of the others, which are final."""
 
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     """The answer is in the thread."""
     STOPPED = "stopped"
-    """A person stopped it; what had been shown stays."""
+    """A user stopped it; the text shown so far stays."""
     FAILED = "failed"
-    """It could not be answered; the thread has a sentence saying why."""
+    """It could not be answered; a notice in the thread says why."""
     LOST = "lost"
-    """A restart found it half-way with no answer on record; the thread has a sentence."""
+    """A restart interrupted it with no result recorded; the thread has a notice."""
     REFUSED = "refused"
-    """Not one to answer (empty, too long, an outsider); the thread has a sentence."""
+    """It may not be answered (empty, too long, an external user); the thread has a notice."""
     WITHDRAWN = "withdrawn"
-    """The person deleted the message before its turn came, or it turned out to be for others."""
+    """The user deleted the message before it was answered, or it was not for the bot."""
 
     @property
     def final(self) -> bool:
@@ -34,20 +34,20 @@ class TurnState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnResult:
-    """How a turn ends: what the thread will show in the end, and the state that goes with it."""
+    """How a turn ends: its final state, and what the thread shows."""
 
     state: TurnState
     answer: str = ""
-    """The whole of what the model said."""
+    """The whole text of the model."""
     note: str = ""
-    """A sentence of the bot's own, set apart from the answer."""
+    """A notice of the bot itself, separate from the answer."""
     usage: TokenUsage | None = None
-    """What it cost, where the model was asked."""
+    """The cost, or None if the model was not prompted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One accepted message on its way to its one visible outcome."""
+    """One accepted message and the progress of its answer."""
 
     id: int
     message: Message
@@ -55,63 +55,63 @@ class Turn:
     epoch: int
     """Raised by each claim; a write with an older epoch changes nothing."""
     may_be_marked_waiting: bool = False
-    """Whether the message may be marked as waiting."""
+    """True if the message may be marked as waiting."""
     prompted: bool = False
-    """Whether its prompt may have been sent under an earlier claim."""
+    """True if its prompt may have been sent under an earlier claim."""
     result: TurnResult | None = None
-    """How it ends, once that is on record."""
+    """The result, once it is recorded."""
     accepted_at: float = field(default=0.0, compare=False)
     """When its message was recorded, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimResult:
-    """What a claim came to."""
+    """The result of a claim."""
 
     turn: Turn | None = None
-    """The turn that may run, RUNNING; None where none may."""
+    """The claimed turn, RUNNING, or None if none is runnable."""
     queue_length: int = 0
-    """How many turns wait still, whether they may run or not."""
+    """Number of turns that still wait, runnable or not."""
 
 
 class AcceptStatus(StrEnum):
-    """What became of a message at the inbox's door."""
+    """What the inbox did with a message."""
 
     SCHEDULED = "scheduled"
     """It is recorded as a turn."""
     DUPLICATE = "repeated"
-    """It had been recorded before: Slack delivers twice, and redelivers."""
+    """It was recorded before: Slack delivers twice, and redelivers."""
     OVERHEARD = "overheard"
-    """It is recorded, but is people talking to people."""
+    """It is recorded, but not meant for the bot."""
     QUEUE_FULL = "full"
     """It is recorded as refused: too many messages wait already."""
     ALREADY_RETRIED = "taken"
-    """It was to have a turn answered anew, and another one does that already."""
+    """It asked for a retry, and another retry of the same turn exists."""
     COMMAND = "order"
-    """It is an order to the bot and not a question for the model."""
+    """It is a command and not a question for the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptResult:
-    """The inbox's answer to a message."""
+    """The result of accepting a message."""
 
     status: AcceptStatus
     turn: Turn | None = None
-    """Present for SCHEDULED and FULL."""
+    """Present for SCHEDULED and QUEUE_FULL."""
     turns_ahead: int = 0
-    """How many turns of the same thread are open before this one."""
+    """Number of open turns of the same thread before this one."""
     out_of_order: bool = False
-    """It made its thread known, and people's later messages there had been heard before it: they
-    are to be taken in again. Also of a REPEATED one, while they have not been."""
+    """True if the message made its thread known, and later messages of users there were received
+    before it. They must be accepted again. Also set for a DUPLICATE until that is done."""
 
 
 class Delivery(StrEnum):
-    """How an answer reaches its audience."""
+    """How an answer is delivered."""
 
     STREAM = "stream"
     """A native Slack stream: live, but only for its one recipient."""
     EDITS = "edits"
-    """A posted message that is edited at a pace: the same for everybody."""
+    """A posted message that is edited at intervals: the same for all viewers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,4 +122,4 @@ class ReplyPart:
     ts: str
     delivery: Delivery
     closed: bool = False
-    """Whether its stream has been stopped (an edited part is always closed)."""
+    """True if its stream was stopped (an edited part is always closed)."""

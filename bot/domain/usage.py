@@ -1,4 +1,4 @@
-"""What was used, added up."""
+"""Defines token usage and its sums."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class UsageGrouping(StrEnum):
-    """What usage is added up by."""
+    """What usage is summed by."""
 
     THREAD = "thread"
     USER = "me"
@@ -17,10 +17,11 @@ class UsageGrouping(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """What one thread, person, channel or model used."""
+    """The usage of one thread, user, channel or model."""
 
     key: str
-    """`team/channel/root_ts`, a user id, a channel id, or a model's name ("" where unknown)."""
+    """`team/channel/root_ts`, a user id, a channel id, or the name of a model (empty if
+    unknown)."""
     turns: int
     input_tokens: int
     output_tokens: int
@@ -28,13 +29,13 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """What asking the model for a turn's answer cost."""
+    """What the answer to a turn cost."""
 
     model: str = ""
-    """The model that answered; "" where that is not known."""
+    """The model that answered; empty if unknown."""
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
     context_tokens: int = 0
-    """What the last call took of the model's context; 0: unknown, like `context_limit`."""
+    """Tokens of the model's context used by the last call; 0: unknown, like `context_limit`."""
     context_limit: int = 0

@@ -1,7 +1,7 @@
-"""What the story asks of the world: time, a store, an agent, Slack, somebody who watches.
+"""Interfaces of the core to the outside: clock, store, agent, Slack, telemetry.
 
-Each port is a handful of verbs, and each verb's promise stands there, where those who implement it
-look. Implementations raise `BotError`s only; cancellation passes through everything untouched.
+Each method states its promise here, where its implementers look. Implementations raise `BotError`s
+only, and let cancellation through.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the story asks of the Copilot runtime.
+"""Defines the interface to the Copilot runtime.
 
-Several of the runtime's functions behind these verbs are marked experimental; where one is missing
-the verb raises `AgentError` with `AgentErrorKind.UNSUPPORTED`.
+Several of the runtime's functions behind these methods are marked experimental. If one is missing,
+the method raises `AgentError` with `AgentErrorKind.UNSUPPORTED`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from bot.domain.agent_events import AgentEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """What a session is opened with; the runtime keeps only the conversation."""
+    """The config of a session. The runtime stores only the conversation."""
 
     model: str = ""
-    """"": the model of the settings, else the server's first, else the plan's default."""
+    """The model, or "" for the model of the settings, else the server's first, else the plan's
+    default."""
     effort: str = ""
-    """Reasoning effort (`low`, `medium`, `high`); "" leaves it to the model."""
+    """Reasoning effort (`low`, `medium`, `high`), or "" for the model's default."""
     instructions: str = ""
-    """What the model is told besides the general instructions."""
+    """Instructions for the model, in addition to the system prompt."""
     tools: tuple[str, ...] = ()
-    """The tools that it has; only reading ones are ever let through."""
+    """Names of tools. Only tools that read are allowed."""
     folder: str = ""
-    """The only folder in which those tools read: an absolute path without symbolic links."""
+    """The only folder in which the tools read: an absolute path without symbolic links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,75 +36,87 @@ class PromptIds:
 
     all: Sequence[str] = ()
     unanswered: Sequence[str] = ()
-    """Those at the end that no answer follows."""
+    """The prompts at the end of the history that have no answer."""
 
 
 class AgentSession(Protocol):
-    """One live session of the runtime. One prompt at a time: the caller sees to it."""
+    """One live session of the runtime. The caller must send one prompt at a time."""
 
     @property
     def id(self) -> str: ...
 
     @property
     def alive(self) -> bool:
-        """False once the runtime behind it has gone; it must then be opened anew."""
+        """True until the session is closed or its runtime has gone; then open it again."""
         ...
 
     @property
     def is_new(self) -> bool:
-        """Whether it knows nothing: it was made when it was opened, and not asked since."""
+        """True if the session was created when it was opened, and had no prompt since."""
         ...
 
     @property
     def resumed(self) -> bool:
-        """Whether it was opened over a history and not asked since: what a bot or a runtime that
-        died left at its end may still be there."""
+        """True if the session was opened with a history and had no prompt since.
+
+        The end of the history may have prompts that a crashed bot or runtime left.
+        """
         ...
 
     def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send a prompt and follow the answer to its end.
 
-        `PromptAccepted` comes first. Ends normally when the session is idle again, with
-        `AnswerStopped` last when stopped.
-        Raises `AgentError` for every other end: among them silence (no event for the configured
+        `PromptAccepted` comes first. The iterator ends when the session is idle again, with
+        `AnswerStopped` as the last event of an aborted answer.
+
+        Raises `AgentError` for every other end. Examples are silence (no event for the configured
         time: the answer is aborted first) and a runtime that died (noticed within 2 s).
-        A consumer that stops reading must `aclose()` the iterator; that aborts the answer and
-        returns within 5 s whatever the runtime does. Cancellation does the same.
+
+        A consumer that stops reading must `aclose()` the iterator. That aborts the answer and
+        returns within 5 s, even if the runtime hangs. Cancellation does the same.
         """
         ...
 
     async def abort(self) -> None:
-        """Abort the running answer, if there is one; `ask` then ends with `AnswerStopped`.
-        Returns within 5 s whatever the runtime does. Safe when idle."""
+        """Abort the running answer, if there is one. `ask` then ends with `AnswerStopped`.
+
+        Returns within 5 s, even if the runtime hangs. Safe when idle.
+        """
         ...
 
     async def close(self) -> None:
-        """Let go of the session; its memory stays on disk. Bounded, never raises."""
+        """Close the session. Its history stays on disk. Bounded, never raises."""
         ...
 
     @property
     def config(self) -> SessionConfig:
-        """What it runs with now."""
+        """The current config."""
         ...
 
     async def switch_model(self, model: str, effort: str) -> None:
-        """Go on with another model, and make sure that it does. Raises `AgentError`: MODEL_GONE
-        when the runtime stays with another one. Bounded to 15 s. Only at rest."""
+        """Continue with another model, and verify the switch. The session must be idle.
+
+        Raises `AgentError`: MODEL_GONE if the runtime stays with another model. Bounded to 15 s.
+        """
         ...
 
     async def truncate_from(self, event_id: str) -> bool:
-        """Cut the history: the prompt with this id (`PromptAccepted.event_id`) and all after it.
-        False when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
+        """Remove the prompt with this id (`PromptAccepted.event_id`) and all later history.
+
+        False if the history has no such prompt. The session must be idle. Raises `AgentError`.
+        """
         ...
 
     async def prompt_ids(self) -> PromptIds:
-        """The prompts in its history: to see what a runtime or a bot that died left there, and
-        what it did not keep. Only at rest. Raises `AgentError`."""
+        """The prompts in the history. They show what a crashed runtime or bot stored, and what it
+        lost. The session must be idle. Raises `AgentError`."""
         ...
 
     async def ask_side_question(self, question: str) -> str:
-        """The answer to a side question that knows the history and does not enter it; also while
-        an answer is under way. Raises `AgentError`; bounded like `ask` by silence."""
+        """The answer to a side question, which uses the history and is not stored in it.
+
+        Also works while an answer is running. Raises `AgentError`; bounded by silence like `ask`.
+        """
         ...
 
     async def rename(self, title: str) -> None:
@@ -117,39 +130,43 @@ class Agent(Protocol):
     async def open_session(
         self, session_id: str, config: SessionConfig = SessionConfig()
     ) -> AgentSession:
-        """Resume the session or, only when the runtime says that there is none, create it.
+        """Resume the session, or create it only if the runtime has no such session.
 
-        Starts the runtime when it is not running. The model is verified after a resume. Raises
+        Starts the runtime if it is not running. Verifies the model after a resume. Raises
         `AgentError`; bounded to 60 s.
         """
         ...
 
     async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
-        """Copy a session, at rest or not: all of it, or all before the prompt with the id
-        `before`. The copy's id. Raises `AgentError`: NO_SESSION when the runtime has none (it has
-        none before the first prompt)."""
+        """Copy a session, idle or not: all of it, or all before the prompt with the id `before`.
+
+        Returns the copy's id. Raises `AgentError`: NO_SESSION if the runtime has no such session,
+        which is also the case before its first prompt.
+        """
         ...
 
     async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
-        """Delete sessions for good, open ones too; the bytes freed by each. What is not there
-        frees 0. Raises `AgentError`."""
+        """Delete sessions permanently, also open ones. Raises `AgentError`.
+
+        Returns the number of bytes that each one freed: 0 for a session that does not exist.
+        """
         ...
 
     async def stored_sizes(self) -> Mapping[str, int]:
-        """All sessions that the runtime has on disk, with their bytes. Raises `AgentError`."""
+        """The size of each session on disk, in bytes. Raises `AgentError`."""
         ...
 
     async def list_models(self) -> Sequence[str]:
-        """The names of the models that can be chosen, the default one first. Remembered for a
-        minute. Raises `AgentError`; bounded to 5 s."""
+        """The names of the available models, the default first. Cached for a minute.
+
+        Raises `AgentError`; bounded to 5 s.
+        """
         ...
 
     async def memory_bytes(self) -> int:
-        """How much memory its process takes, with those that it started, in bytes; 0 while it does
-        not run."""
+        """Memory of the runtime's process and its children, in bytes, or 0 if it does not run."""
         ...
 
     async def restart(self) -> None:
-        """End its process and start it anew; for when no session is held. Raises
-        `AgentError`."""
+        """Stop the runtime and start it again. No session may be open. Raises `AgentError`."""
         ...

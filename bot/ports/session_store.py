@@ -1,6 +1,6 @@
-"""What the story asks of the database about sessions and what each remembers.
+"""Defines the store's interface for sessions and their history.
 
-Every write is on disk (committed, fsynced) when its call returns. Everything raises `StoreError`.
+Every write is on disk (committed, fsynced) when its call returns. Every method raises `StoreError`.
 """
 
 from __future__ import annotations
@@ -24,43 +24,49 @@ from bot.domain.turns import Turn
 
 
 class SessionStore(Protocol):
-    """The sessions of threads, and what each remembers."""
+    """Store of sessions and their history."""
 
     async def ensure_session(self, turn: Turn) -> SessionRecord:
-        """The current session of a turn's thread for the role that is wished
-        (`MessageOptions.role`); made, with the turn's author as owner and its text as title, where
-        there is none."""
+        """The current session of a turn's thread for its role (`MessageOptions.role`).
+
+        If there is none, a session is created, with the turn's author as owner and the turn's text
+        as title.
+        """
         ...
 
     async def current_session(self, thread: ThreadKey, role: str = "") -> SessionRecord | None:
-        """A thread's current session of a role."""
+        """The current session of a thread for a role, or None."""
         ...
 
     async def current_sessions(self, thread: ThreadKey) -> Sequence[SessionRecord]:
-        """A thread's current sessions, the main one first, the others by role."""
+        """The current sessions of a thread, the main one first, the others by role."""
         ...
 
-    async def session_by_number(self, number: int) -> SessionRecord | None: ...
+    async def session_by_number(self, number: int) -> SessionRecord | None:
+        """The session with a number, or None."""
+        ...
 
     async def session_by_id(self, session_id: str) -> SessionRecord | None:
-        """The session with the runtime's id."""
+        """The session with an id of the runtime, or None."""
         ...
 
     async def list_sessions(
         self, session_filter: SessionFilter, offset: int, limit: int
     ) -> SessionPage:
-        """Sessions that fit, newest used first. Where nothing narrows but `unused_since` and
-        `keep_newest`, any page is as quick with a million sessions as with a thousand, and so are
-        the totals; else both take as long as there are sessions of the owner, or whatever else it
-        is that narrows."""
+        """A page of the sessions that match, the most recently used first.
+
+        A filter of `unused_since` and `keep_newest` alone takes as long with a million sessions as
+        with a thousand, for any page and for the totals. With other filters the time grows with the
+        sessions that match them, such as those of the owner.
+        """
         ...
 
     async def session_totals(self, session_filter: SessionFilter) -> SessionTotals:
-        """What the sessions that fit come to."""
+        """The totals of the sessions that match."""
         ...
 
     async def session_ids(self) -> frozenset[str]:
-        """The runtime's ids of all sessions on record."""
+        """The runtime's ids of all recorded sessions."""
         ...
 
     async def reset(
@@ -72,14 +78,19 @@ class SessionStore(Protocol):
         mark_seen: bool = True,
         seen_until: str = "",
     ) -> SessionRecord:
-        """A fresh current session for a role in a known thread; the one before is set aside. It is
-        taken as told of all that was said up to now, or up to the message with the `ts` `upto`;
-        with `told` False, as told of nothing."""
+        """Create a new current session for a role in a known thread; the previous one becomes
+        inactive.
+
+        With `mark_seen`, the session counts as knowing all messages so far, or those up to the `ts`
+        `seen_until`. Without it, the session knows none.
+        """
         ...
 
     async def attach(self, number: int, thread: ThreadKey) -> SessionRecord | None:
-        """Make a session the current one of its role in a known thread, to which it belongs from
-        then on; the one before is set aside. None when there is no such session."""
+        """Make a session the current one of its role in a known thread, and move it there.
+
+        The previous one becomes inactive. The session, or None if it does not exist.
+        """
         ...
 
     async def add_session(
@@ -94,17 +105,20 @@ class SessionStore(Protocol):
         model: str = "",
         before_turn: int = 0,
     ) -> SessionRecord:
-        """Put a copy of `source` on record, set aside, which the runtime has under `session_id`; ""
-        for one that the runtime does not have yet, and then it is given an id of the thread's. It
-        remembers what `source` does, up to and without `before_turn` where that is given. `thread`
-        is known."""
+        """Record a copy of `source`, inactive, with the history before the turn `before_turn`, or
+        all of it if that is 0.
+
+        `session_id` is the runtime's id of the copy. If it is empty, the runtime has no copy yet,
+        and the session gets an id of the thread. `thread` must be known.
+        """
         ...
 
     async def append_history(self, turn: Turn, session: int, event_id: str) -> None:
-        """The runtime took a turn's prompt: the session remembers it from now on, and knows of all
-        that was said in the thread up to the turn's message; where it answers another one anew, up
-        to the message that was asked first. Nothing when the turn's epoch is
-        old."""
+        """Add a turn to a session's history: the runtime accepted its prompt.
+
+        The session then knows the thread up to the turn's message; for a retry, up to the message
+        that was answered first. Does nothing if the turn's epoch is old.
+        """
         ...
 
     async def truncate_history(
@@ -116,61 +130,67 @@ class SessionStore(Protocol):
         seen_until: str = "",
         command_key: str = "",
     ) -> Sequence[int]:
-        """Let a session forget a turn and all that it was asked later; what was forgotten. It is
-        again told what was said before the first of them; with `told` it is taken as told of all
-        that was said up to now, or up to `upto`, instead. Nothing where it does not remember the
-        turn. Where an order had it done, nothing waits for `order` (its key) any more: in the same
-        moment, so that it is not done twice."""
+        """Remove a turn and all later ones from a session's history. The removed turns, or an empty
+        sequence if the turn is not in it.
+
+        The session no longer knows the messages before the first of them. With `mark_seen` it
+        counts instead as knowing all messages so far, or those up to `seen_until`.
+
+        `command_key` is the key of the command that asked for this, or empty. Its hold is released
+        in the same transaction, so that the command does not run twice.
+        """
         ...
 
     async def clear_history(self, session: int) -> SessionRecord | None:
-        """A session lost all its memory: it remembers no turn, and has been told nothing of what
-        was said in its thread. As it is then."""
+        """Clear a session's history, because its memory was lost: it knows no message of its
+        thread. The session, or None if it does not exist."""
         ...
 
     async def list_history(self, session: int, offset: int, limit: int) -> HistoryPage:
-        """What a session remembers, oldest first."""
+        """A page of a session's history, oldest first."""
         ...
 
     async def history_entry(self, session: int, turn: int) -> HistoryEntry | None:
-        """One turn that a session remembers."""
+        """One turn of a session's history, or None."""
         ...
 
     async def count_history_after(self, session: int, turn: int) -> int:
-        """How many turns that a session remembers it was asked after this one."""
+        """The number of turns in a session's history after this one."""
         ...
 
     async def known_messages(self, session: SessionRecord) -> KnownMessages:
-        """What of its thread a session need not be told as something that was said."""
+        """The messages of its thread that a session already knows."""
         ...
 
     async def history_entry_after_position(
         self, session: int, position: int
     ) -> HistoryEntry | None:
-        """The first turn that a session remembers of those whose messages were written after a
-        position (`bot.domain.messages.ts_position`)."""
+        """The first turn of a session's history whose message has a higher position
+        (`bot.domain.messages.ts_position`), or None."""
         ...
 
     async def next_history_entry(self, session: int, turn: int) -> HistoryEntry | None:
-        """The turn that a session was asked next after another one."""
+        """The turn after another one in a session's history, or None."""
         ...
 
     async def count_forks_since(self, owner: str, since: float) -> int:
-        """How many forks of somebody were made since a time and are there still."""
+        """The number of a user's forks that were made since a time and still exist."""
         ...
 
-    async def rename_session(self, session: int, title: str) -> None: ...
+    async def rename_session(self, session: int, title: str) -> None:
+        """Set a session's title."""
+        ...
 
     async def set_model(self, session: int, model: str, effort: str) -> None:
-        """Choose a session's model and effort; "" for neither."""
+        """Set a session's model and effort; empty for the default."""
         ...
 
     async def save_sizes(self, sizes: Mapping[str, int]) -> OrphanReport:
-        """Keep how many bytes sessions take, by the runtime's ids of all that it has; what only one
-        side knows of."""
+        """Save the sizes of all sessions in the runtime, in bytes by the runtime's id. Reports the
+        sessions that only one side has."""
         ...
 
     async def delete_sessions(self, sessions: Sequence[int]) -> int:
-        """Take sessions off the record, with the words of all turns that no other session
-        remembers: texts, answers and notes. How many there were. What turns cost stays."""
+        """Delete sessions, and the texts, answers and notes of all turns that no other session has
+        in its history. The number of deleted sessions. The usage of turns stays."""
         ...

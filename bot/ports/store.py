@@ -1,4 +1,4 @@
-"""The whole database, as the story asks for it."""
+"""Defines the store's interface for preferences, usage and audit, and the whole store."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from bot.ports.turn_store import (
 
 
 class PreferenceStore(Protocol):
-    """What people chose."""
+    """Store of preferences."""
 
     async def set_preference(self, preference: Preference) -> None:
-        """Keep a choice, in place of an earlier one for the same holder and topic."""
+        """Save a preference; replaces an earlier one of the same scope and kind."""
         ...
 
     async def clear_preference(self, scope: Scope, scope_id: str, kind: PreferenceKind) -> bool:
-        """Take a choice back; whether there was one."""
+        """Delete a preference. False if there was none."""
         ...
 
     async def preferences(self, scopes: Sequence[tuple[Scope, str]]) -> Sequence[Preference]:
-        """All choices for some holders."""
+        """All preferences of some scopes."""
         ...
 
     async def preferences_of_kind(self, kind: PreferenceKind) -> Sequence[Preference]:
-        """All choices of one topic, by holder; 1,000 at most."""
+        """All preferences of one kind, by scope id; 1,000 at most."""
         ...
 
 
 class UsageStore(Protocol):
-    """What was used: of every turn that was asked of a model, ended or not."""
+    """Store of usage: of every turn that was prompted, whether it has ended or not."""
 
     async def sum_usage(
         self,
@@ -55,61 +55,65 @@ class UsageStore(Protocol):
         channel: str = "",
         max_rows: int = 20,
     ) -> Sequence[UsageRow]:
-        """What was used since a time, added up, the most turns first; narrowed where given."""
+        """Sums of usage since a time, the most turns first; only of the thread, user and channel
+        that are given."""
         ...
 
     async def count_turns_since(self, user: str, since: float) -> int:
-        """How many turns of somebody were begun since a time (`Turn`s that came to a prompt), side
-        questions counted like turns."""
+        """The number of a user's turns that were prompted since a time, including side
+        questions."""
         ...
 
     async def record_side_question(self, user: str, thread: ThreadKey | None) -> None:
-        """Somebody asks a side question: it counts as a turn in what was used, without tokens,
-        which nobody tells."""
+        """Record a side question. It counts as a turn without tokens, because the runtime does not
+        report them."""
         ...
 
 
 class ComparisonStore(Protocol):
-    """Comparisons of models."""
+    """Store of model comparisons."""
 
     async def save_comparison(
         self, turn: Turn, session: int, candidates: Sequence[Candidate]
     ) -> None:
-        """Keep what came of a turn that compares; replaces what was kept for it."""
+        """Save the candidates of a turn; replaces those saved before."""
         ...
 
-    async def comparison_of_turn(self, turn: int) -> Comparison | None: ...
+    async def comparison_of_turn(self, turn: int) -> Comparison | None:
+        """The comparison of a turn, or None."""
+        ...
 
     async def save_vote(self, turn: int, user: str, label: str) -> bool:
-        """Count somebody's one vote, in place of an earlier one. False when there is no such
-        answer, or the names are shown already (unless they were from the start)."""
+        """Save a user's one vote; replaces an earlier one. False if there is no such answer, or if
+        the model names were revealed since."""
         ...
 
     async def reveal_models(self, turn: int) -> bool:
-        """Show the names; False when they are shown already."""
+        """Reveal the model names. False if they are revealed already."""
         ...
 
     async def mark_kept(self, turn: int, label: str) -> bool:
-        """Note which answer is kept; False when one is kept already, or there is no such one."""
+        """Record which answer is kept. False if one is kept already, or if there is no such
+        answer."""
         ...
 
     async def model_scores(
         self, channels: Sequence[str], max_rows: int = 10
     ) -> Sequence[ModelScore]:
-        """How models do in the comparisons of some channels, the most votes first."""
+        """The scores of models in the comparisons of some channels, the most votes first."""
         ...
 
 
 class AuditStore(Protocol):
-    """What those in charge did. Never changed, never taken off: each entry bears a hash over itself
-    and the one before it, so that whoever does it all the same is found out."""
+    """Store of what admins did. An entry is never changed or removed. Each has a hash over itself
+    and the entry before it, which reveals a change."""
 
-    async def add_audit_entry(
-        self, actor: str, action: str, target: str, detail: str = ""
-    ) -> None: ...
+    async def add_audit_entry(self, actor: str, action: str, target: str, detail: str = "") -> None:
+        """Append an entry to the audit log."""
+        ...
 
     async def list_audit_entries(self, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Entries, newest first, and how many there are in all."""
+        """A page of entries, newest first, and the number of all entries."""
         ...
 
 
@@ -127,8 +131,8 @@ class Store(
     IndicatorStore,
     Protocol,
 ):
-    """The whole database."""
+    """The whole store."""
 
     async def check_writable(self) -> None:
-        """Raise `StoreError` unless a message could be recorded just now."""
+        """Raise `StoreError` unless a message could be recorded now."""
         ...

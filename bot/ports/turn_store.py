@@ -1,6 +1,6 @@
-"""What the story asks of the database about messages, turns, threads and replies.
+"""Defines the store's interface for messages, turns, threads and commands.
 
-Every write is on disk (committed, fsynced) when its call returns. Everything raises `StoreError`.
+Every write is on disk (committed, fsynced) when its call returns. Every method raises `StoreError`.
 """
 
 from __future__ import annotations
@@ -15,69 +15,84 @@ from bot.domain.turns import AcceptResult, ClaimResult, ReplyPart, Turn, TurnRes
 
 
 class InboxStore(Protocol):
-    """The truth about turns."""
+    """Store of messages and turns. It decides what a turn's state is."""
 
     async def accept_message(self, message: Message) -> AcceptResult:
-        """Record a message once and, where it is the bot's business, a waiting turn: one
+        """Record a message once and, if the bot is to answer it, a waiting turn, in one
         transaction.
 
-        Unique by `event_id` and by `(team, channel, ts)`; a repeat changes nothing. A MENTION,
-        COMMAND or MENU always makes a turn and makes its author part of the thread. A BOT_MENTION
-        makes a turn, too, but its author takes no part, and beyond `MAX_CONSECUTIVE_BOT_TURNS` of
-        them (`count_consecutive_bot_turns`) only one more, for the sentence that says so. So does a
-        DIRECT, unless the thread is quiet (a `Preference` of `PreferenceKind.QUIET` for it). A
-        FOLLOW_UP makes a turn when the thread is known (has had a turn) and not quiet, and its
-        author is the only person in it. FOLLOW_UP and ASIDE in a known thread make their author
-        part of it. A BOT is recorded as heard and changes nothing else. Everything else is
-        OVERHEARD. A FOLLOW_UP or ASIDE that was heard before the message that made its thread
-        known, and was written after that one, is judged once more when it comes again; `overtaken`
-        says that there are such. More than the store's bound of waiting turns, in a thread or in
-        all, is FULL: recorded as a refused turn. One that is to answer a turn anew
-        (`MessageOptions.retry_of`) is TAKEN, and makes none, where another turn does that already:
-        of two who want it at once one gets it.
+        Messages are unique by `event_id` and by `(team, channel, ts)`; a repeat changes nothing.
+
+        MENTION, COMMAND and REPLY_ACTION always make a turn, and their author becomes a participant
+        of the thread.
+
+        BOT_MENTION makes a turn, too, but its author does not become a participant. Beyond
+        `MAX_CONSECUTIVE_BOT_TURNS` of them (`count_consecutive_bot_turns`) only one more makes a
+        turn: it carries the notice.
+
+        DIRECT makes a turn unless the thread is quiet (a `Preference` of `PreferenceKind.QUIET` for
+        it).
+
+        FOLLOW_UP makes a turn if the thread is known (has had a turn), is not quiet, and its author
+        is the only participant. FOLLOW_UP and OVERHEARD in a known thread make their author a
+        participant.
+
+        BOT is recorded and changes nothing else. All other messages have the status OVERHEARD.
+
+        Slack may deliver a FOLLOW_UP or OVERHEARD before an older message that makes its thread
+        known. It is evaluated again when it is accepted again; `AcceptResult.out_of_order` says
+        that there are such messages.
+
+        When too many turns wait, in the thread or in all, the result is QUEUE_FULL, and a refused
+        turn is recorded. A retry (`MessageOptions.retry_of`) is ALREADY_RETRIED, and makes no turn,
+        if another turn retries the same one: of two concurrent retries one succeeds.
         """
         ...
 
     async def claim(self) -> ClaimResult:
-        """Take the next turn that may run, as RUNNING with its epoch raised; and tell how many
-        wait still.
+        """Claim the next runnable turn: it is RUNNING, with its epoch raised. The result also has
+        the number of turns that still wait.
 
-        Of each thread the open turn with the lowest `ts`, and only while no other of that thread
-        runs; no more than the store's bound per user at once, those not counted whose ending is on
-        record, and none that an order holds (`CommandStore.accept_command`); oldest accepted first.
+        The oldest accepted turn that fulfils all of these is next: it has the lowest `ts` of the
+        open turns of its thread, and no turn of the thread runs. Its user has fewer running turns
+        than the limit of the store; those whose result is recorded do not count. No command holds
+        it (`CommandStore.accept_command`).
         """
         ...
 
     async def mark_prompted(self, turn: Turn) -> bool:
-        """Called right before the prompt is sent. False when a turn of the thread with a lower
-        `ts`, or an order that holds it, came in meanwhile: this turn has to be handed back then, as
-        soon as nothing of it is going on any more. False also when the epoch is old."""
+        """Mark a turn as prompted, right before the prompt is sent.
+
+        False if the epoch is old. False also if a turn of the thread with a lower `ts`, or a
+        command that holds it, arrived after the claim. The caller then requeues this turn as soon
+        as none of its work runs any more.
+        """
         ...
 
     async def requeue(self, turn: Turn) -> bool:
-        """Make a RUNNING turn WAITING again, and one of `IndicatorStore.stale_status_indicators`;
-        False when the epoch is old."""
+        """Make a RUNNING turn WAITING again, and list it in
+        `IndicatorStore.stale_status_indicators`. False if the epoch is old."""
         ...
 
     async def record_result(self, turn: Turn, result: TurnResult) -> bool:
-        """Store how the turn ends, before the last of it is posted; False when the epoch is
+        """Store the result of a turn, before the last of it is posted. False if the epoch is
         old."""
         ...
 
     async def finish_turn(
         self, turn: Turn, state: TurnState, *, status_uncleared: bool = False
     ) -> bool:
-        """End a turn: add what its ending spent to its session's sums, and keep the parts of its
-        reply as closed. False when the epoch is old, and then the caller must not show anything.
+        """End a turn: add its usage to the sums of its session, and close the parts of its reply.
 
-        `status_left`: its thread may show still that the bot works
-        (`IndicatorStore.stale_status_indicators`).
+        `status_uncleared` says that its thread may still show a status
+        (`IndicatorStore.stale_status_indicators`). False if the epoch is old; the caller must then
+        not show anything.
         """
         ...
 
     async def recover(self) -> Sequence[Turn]:
-        """For the start: claim anew (epoch raised) every turn that was RUNNING, oldest first. They
-        are among `IndicatorStore.stale_status_indicators`."""
+        """Claim every RUNNING turn again after a start, with its epoch raised. The turns, oldest
+        first. They are listed in `IndicatorStore.stale_status_indicators`."""
         ...
 
     async def turn_by_ts(self, team: str, channel: str, ts: str) -> Turn | None:
@@ -89,181 +104,188 @@ class InboxStore(Protocol):
         ...
 
     async def running_turn(self, thread: ThreadKey) -> Turn | None:
-        """The thread's running turn, or None."""
+        """The running turn of a thread, or None."""
         ...
 
     async def latest_retry(self, turn: int) -> Turn | None:
-        """The newest turn that was made to answer this one anew (`MessageOptions.retry_of`), or
-        None; not one that never began (REFUSED, WITHDRAWN)."""
+        """The newest retry of a turn (`MessageOptions.retry_of`), or None. A retry that never began
+        (REFUSED, WITHDRAWN) does not count."""
         ...
 
     async def running_turns(self, user: str = "") -> Sequence[Turn]:
-        """All running turns, or those of one person; the longest running first, 100 at most."""
+        """All running turns, or those of one user, the longest running first; 100 at most."""
         ...
 
     async def waiting_turns(self, thread: ThreadKey | None = None) -> Sequence[Turn]:
-        """The waiting turns of a thread, or of all, in order; 1,000 at most."""
+        """The waiting turns of a thread, or of all threads, in order; 1,000 at most."""
         ...
 
     async def queue_length(self) -> int:
-        """How many turns wait, in all."""
+        """The number of waiting turns in all."""
         ...
 
     async def unnotified(self, since: float) -> Sequence[Turn]:
-        """Those refused by `accept` (FULL) since a time of whom it was not noted (`mark_notified`)
-        that their author was told; the oldest 100."""
+        """Turns that `accept_message` refused (QUEUE_FULL) since a time and whose authors were not
+        notified (`mark_notified`); the oldest 100."""
         ...
 
     async def mark_notified(self, turn: Turn, notice: str) -> None:
-        """Note that the author of such a turn was told."""
+        """Record that the author of a refused turn was notified, and with which notice."""
         ...
 
     async def update_text(self, turn: Turn, text: str) -> bool:
-        """Replace the text of a WAITING turn; False when it no longer waits."""
+        """Replace the text of a WAITING turn. False if it no longer waits."""
         ...
 
     async def withdraw(self, turn: Turn) -> bool:
-        """End a WAITING turn as WITHDRAWN; False when it no longer waits."""
+        """End a WAITING turn as WITHDRAWN. False if it no longer waits."""
         ...
 
 
 class ThreadStore(Protocol):
-    """What is known of threads and of the messages of replies."""
+    """Store of threads, their participants, and the messages of replies."""
 
     async def thread_by_key(self, key: ThreadKey) -> Thread | None:
         """A known thread (one that has had a turn), or None."""
         ...
 
     async def add_participants(self, key: ThreadKey, users: frozenset[str]) -> None:
-        """Add people to a thread, and note that its earlier messages have been looked at."""
+        """Add participants to a thread, and mark the authors of its earlier messages as known."""
         ...
 
     async def save_part(self, turn: Turn, part: ReplyPart) -> None:
-        """Keep where a part of a reply stands; replaces what was kept under the same number.
-        On disk when the call returns."""
+        """Save where a reply part was posted; replaces the part with the same number. On disk when
+        the call returns."""
         ...
 
     async def reply_parts(self, turn: Turn) -> Sequence[ReplyPart]:
-        """The kept parts of a turn's reply, by number."""
+        """The saved parts of a turn's reply, by number."""
         ...
 
     async def has_unseen_messages(
         self, thread: ThreadKey, after: str, before: str, session: int
     ) -> bool:
-        """Whether people wrote messages in a thread after one `ts` and before another that are on
-        record (`accept`), that were no orders, and that this session was not asked."""
+        """True if users wrote recorded messages (`InboxStore.accept_message`) between two `ts`,
+        both excluded, that were no commands and are no part of the history of this session."""
         ...
 
     async def count_consecutive_bot_turns(self, message: Message) -> int:
-        """How many turns bots asked for in a message's thread before it since a person wrote
-        there."""
+        """The number of turns that bots requested in a message's thread before it, since a user
+        wrote there."""
         ...
 
     async def add_thread(self, key: ThreadKey, users: frozenset[str]) -> None:
-        """Make a thread known that the bot itself began, with these people in it; nothing where it
-        is known already."""
+        """Record a thread that the bot itself began, with its participants. Does nothing if the
+        thread is known."""
         ...
 
 
 class CommandStore(Protocol):
-    """Orders, from being given to being carried out."""
+    """Store of commands, from receipt to completion."""
 
     async def accept_command(self, command: Command, hold: ThreadHold | None = None) -> bool:
-        """Record an order; False when it was recorded before. Unique by key, and by channel and
-        `ts` together with the messages of `InboxStore.accept_message` (Slack delivers a mention
-        twice). With `hold`, the turns of some threads with a higher position are not claimed, and
-        not begun, until it is released, or the time in it has come."""
+        """Record a command. False if it was recorded before.
+
+        Commands are unique by key. By channel and `ts` they are also unique together with the
+        messages of `InboxStore.accept_message`, because Slack delivers a mention twice. With
+        `hold`, turns of its threads with a higher position are not claimed and not prompted until
+        the hold is released or expires.
+        """
         ...
 
     async def release_hold(self, key: str) -> None:
-        """An order was carried out: nothing waits for it any more."""
+        """Release the hold of a command that ran: no turn waits for it any more."""
         ...
 
     async def renew_holds(self, expires_at: float) -> Mapping[str, ThreadHold]:
-        """For the start: the orders, by key, that were not carried out and that turns wait for, and
-        do so until then. Not those without which their thread has gone on."""
+        """Extend the holds of unfinished commands after a start, up to `expires_at`.
+
+        The holds by command key. A hold is deleted if its thread has gone on without the command.
+        """
         ...
 
     async def finish_command(self, key: str) -> None:
-        """An order was carried out, and who gave it was told; nothing waits for it any more."""
+        """Mark a command as finished: it ran, and its user has the result. Its hold is released."""
         ...
 
     async def unfinished_commands(self) -> Sequence[Command]:
-        """For the start: what was not carried out, or nobody was told; the oldest 400. Each
-        stays unfinished until `finish_command`."""
+        """Commands that did not run or whose result was not delivered, for a start; the oldest 400.
+        Each stays unfinished until `finish_command`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A stretch of time in which everything was heard, in seconds since the epoch."""
+    """A period without missed events, in seconds since the epoch."""
 
     since: float
     until: float
 
 
 class CheckpointStore(Protocol):
-    """Remembers, over restarts, until when everything was heard. Everything raises `StoreError`."""
+    """Store of the checkpoint, the time up to which no event was missed. Raises `StoreError`."""
 
     async def load_checkpoint(self) -> Checkpoint | None:
-        """From when until when everything that was said has been heard; None where nothing ever
-        was."""
+        """The period in which every event was received, or None if none was saved."""
         ...
 
     async def save_checkpoint(self, until: float) -> None:
-        """Note that everything said up to then has been heard, the first time also that nothing
-        before was. What was noted last counts, also where the clock was put back meanwhile: a note
-        of a time that has not come would hide what is missed until then."""
+        """Save that every event up to a time was received. The first call also begins the period.
+
+        The last saved time counts, even if the clock was set back: a time in the future would hide
+        events that are missed until then.
+        """
         ...
 
     async def active_threads(
         self, team: str, since: float, max_threads: int
     ) -> Sequence[ThreadKey]:
-        """The known threads (those that have had a turn) in which messages were heard since then,
-        the last one heard first; `most` at most."""
+        """The known threads (those that have had a turn) with messages received since a time, the
+        most recent first; `max_threads` at most."""
         ...
 
 
 class PendingQuestionStore(Protocol):
-    """Questions asked by command, from being asked to being a message."""
+    """Store of questions asked by command, until each is a message."""
 
     async def save_question(self, question: PendingQuestion) -> bool:
-        """Keep a question; False when it is kept already, or has become a message since."""
+        """Save a question. False if it is saved already, or has become a message since."""
         ...
 
     async def delete_question(self, event_id: str) -> None:
-        """Forget a question: it has become a message, or never will."""
+        """Delete a question: it has become a message, or never will."""
         ...
 
     async def pending_questions(self) -> Sequence[PendingQuestion]:
-        """What was asked and has not become a message; the oldest 400. Those that have are
-        forgotten."""
+        """The questions that have not become a message; the oldest 400. The others are deleted."""
         ...
 
 
 class IndicatorStore(Protocol):
-    """What may still be shown in Slack. Everything raises `StoreError`."""
+    """Store of indicators that Slack may still show. Raises `StoreError`."""
 
     async def add_waiting_indicator(self, turn: Turn) -> bool:
-        """Note that the person is being shown that the message waits; False when it no longer
-        does, or when 200 messages may be marked so already: more could not be taken back soon.
-        Said before Slack is."""
+        """Record, before Slack is called, that a message is marked as waiting.
+
+        False if the turn no longer waits, or if 200 messages may be marked already: more could not
+        be cleared soon.
+        """
         ...
 
     async def remove_waiting_indicator(self, turn: Turn) -> None:
-        """Note that a message is not marked as waiting, or no longer. Said after Slack is."""
+        """Record, after Slack is called, that a message is not marked as waiting."""
         ...
 
     async def stale_waiting_indicators(self, after: int) -> Sequence[Turn]:
-        """Turns that wait no longer and whose messages may still be marked as waiting, with a
-        higher id than `after`: the 100 oldest."""
+        """Turns that no longer wait but whose messages may still be marked, with a higher id than
+        `after`; the 100 oldest."""
         ...
 
     async def remove_status_indicator(self, turn: Turn) -> None:
-        """Note that a turn's thread does not show work on its account. Said after Slack is."""
+        """Record, after Slack is called, that a thread shows no status for a turn."""
         ...
 
     async def stale_status_indicators(self, after: int) -> Sequence[Turn]:
-        """Turns whose threads may show that the bot works, and whose replies do not take that back
-        any more, with a higher id than `after`: the 100 oldest."""
+        """Turns whose threads may show a status that no reply will clear, with a higher id than
+        `after`; the 100 oldest."""
         ...

@@ -1,10 +1,10 @@
-"""What is old and how it goes: one code for the order in Slack, the timer and the shell.
+"""Deletes sessions by a filter: for the command in Slack, the timer and the shell.
 
-A session goes from the runtime first, then from the record. Whatever interrupts that, a `kill -9`
-too, leaves a record whose session is gone: the same cleanup finds it again and ends what was begun.
+A session is deleted from the runtime first, then from the store. An interruption, even a `kill -9`,
+leaves a record without a session: the next cleanup with the same filter finds it and deletes it.
 
-Orphans are what has lost its other half: sessions of the runtime that are on no record (nobody can
-reach them), and records whose session the runtime has no more.
+Orphans are sessions of the runtime without a record, which no thread can reach, and records whose
+session the runtime no longer has.
 """
 
 from __future__ import annotations
@@ -26,79 +26,82 @@ from bot.sessions.lock_files import count_stale, remove_stale
 log = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 50
-"""Sessions that go at once; between two batches a cleanup can be cancelled."""
+"""Number of sessions deleted together; a cleanup can be cancelled between two batches."""
 ORPHAN_RECHECK_SECONDS: Final = 2.0
-"""A copy of a session is on record moments after the runtime has made it: what is on no record is
-looked at again after this time before it counts as an orphan."""
+"""Interval, in seconds, between the two checks for orphans: the record of a copied session is saved
+moments after the runtime creates the copy."""
 _NO_SESSIONS: Final = SessionTotals(count=0, size=0, oldest=0.0, newest=0.0)
 
 
 class CleanupInProgress(BotError):
-    """A cleanup is under way: one at a time."""
+    """A cleanup is already running."""
 
-    user_message = "A cleanup is under way already. Please wait until it is done, or cancel it."
+    user_message = "A cleanup is already running. Wait until it is done, or cancel it."
 
 
 class Pool(Protocol):
-    """The live sessions, as far as a cleanup is concerned."""
+    """The part of the session pool that a cleanup uses."""
 
     def exclusive(self, session_ids: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """As `bot.sessions.pool.SessionPool.exclusive`."""
+        """Like `bot.sessions.pool.SessionPool.exclusive`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupPreview:
-    """What a cleanup would find."""
+    """What a cleanup would delete."""
 
     sessions: SessionTotals
     orphan_sessions: int
-    """Sessions of the runtime that are on no record."""
+    """Number of sessions of the runtime without a record."""
     orphan_session_bytes: int
+    """Size of these sessions, in bytes."""
     orphan_records: int
-    """Records whose session the runtime has no more."""
+    """Number of records whose session the runtime no longer has."""
     stale_locks: int
-    """Marks of use that dead runtimes left behind."""
+    """Number of lock files that dead runtimes left behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupReport:
-    """What a cleanup has done so far, or in the end."""
+    """What a cleanup has done so far, or in total."""
 
     deleted: int = 0
-    """Sessions that were on record and are gone."""
+    """Number of deleted sessions that had a record."""
     freed_bytes: int = 0
-    """What that and the orphans freed on disk."""
+    """Disk space freed, orphans included, in bytes."""
     skipped: int = 0
-    """Those that somebody is using."""
+    """Number of sessions in use, which stay."""
     orphans: int = 0
-    """Of both kinds."""
+    """Number of deleted orphans of both kinds."""
     removed_locks: int = 0
+    """Number of lock files removed."""
     failed: int = 0
-    """Those that could not be deleted; a cleanup ends at the first that cannot."""
+    """Number of sessions that could not be deleted; a cleanup ends at the first failure."""
     cancelled: bool = False
+    """True if it was cancelled."""
     error_text: str = ""
-    """The sentence why it ended early, where it did."""
+    """Why it ended early, for users, or an empty string."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether it came to its end."""
+        """True unless it was cancelled or failed."""
         return not self.cancelled and not self.error_text
 
 
 OnProgress = Callable[[CleanupReport], Awaitable[None]]
-"""Told how far a cleanup has come."""
+"""Called with the progress of a cleanup."""
 OnSessions = Callable[[Sequence[SessionRecord]], Awaitable[None]]
-"""Told which sessions are about to go, or have gone."""
+"""Called with the sessions that are about to be deleted, or were deleted."""
 
 
 async def _ignore(_: object) -> None:
-    """For those who do not want to be told."""
+    """The default of the callbacks."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _CleanupRun:
-    """One cleanup under way: who is told, and what it has come to."""
+    """One running cleanup: its callbacks and its report."""
 
     on_progress: OnProgress
     on_deleting: OnSessions
@@ -107,7 +110,7 @@ class _CleanupRun:
     report: CleanupReport = field(default_factory=CleanupReport)
 
     async def should_continue(self) -> bool:
-        """Whether it may begin another batch."""
+        """True if another batch may begin."""
         if self.is_cancelled():
             self.report = replace(self.report, cancelled=True)
         return self.report.is_complete
@@ -115,25 +118,25 @@ class _CleanupRun:
     async def add_progress(
         self, *, deleted: int = 0, freed_bytes: int = 0, skipped: int = 0, orphans: int = 0
     ) -> None:
-        """Add what a batch did, and tell."""
-        sofar = self.report
+        """Add the result of a batch and report the progress."""
+        so_far = self.report
         self.report = replace(
-            sofar,
-            deleted=sofar.deleted + deleted,
-            freed_bytes=sofar.freed_bytes + freed_bytes,
-            skipped=sofar.skipped + skipped,
-            orphans=sofar.orphans + orphans,
+            so_far,
+            deleted=so_far.deleted + deleted,
+            freed_bytes=so_far.freed_bytes + freed_bytes,
+            skipped=so_far.skipped + skipped,
+            orphans=so_far.orphans + orphans,
         )
         await self.on_progress(self.report)
 
 
 class Cleanup:
-    """Finds what is old and deletes it, one cleanup at a time."""
+    """Finds and deletes sessions and orphans, one cleanup at a time."""
 
     def __init__(
         self, store: Store, agent: Agent, pool: Pool, clock: Clock, *, sessions_dir: Path
     ) -> None:
-        """`sessions` is the folder in which the runtime keeps its sessions
+        """`sessions_dir` is the folder of the runtime's sessions
         (`bot.sessions.lock_files.folder_of_sessions`)."""
         self._store = store
         self._agent = agent
@@ -144,11 +147,11 @@ class Cleanup:
 
     @property
     def is_running(self) -> bool:
-        """Whether a cleanup is under way."""
+        """True while a cleanup runs."""
         return self._lock.locked()
 
     async def preview(self, cleanup_filter: CleanupFilter) -> CleanupPreview:
-        """What a cleanup would find now. Raises `AgentError`, `StoreError`."""
+        """What a cleanup would delete now. Raises `AgentError`, `StoreError`."""
         unmatched = await self._store.save_sizes(await self._agent.stored_sizes())
         return CleanupPreview(
             sessions=_NO_SESSIONS
@@ -170,20 +173,21 @@ class Cleanup:
         is_cancelled: Callable[[], bool] = lambda: False,
         include_orphans: bool = True,
     ) -> CleanupReport:
-        """Delete the sessions that are meant and that nobody uses, oldest used first.
+        """Delete the sessions that match the filter and are not in use, least recently used first.
 
-        With `orphans` also what the runtime has on no record, and left-behind locks; records whose
-        session is gone go where they are meant, and all of them with `CleanupFilter.orphans_only`.
-        `progress` is told after each batch, `going` which sessions are about to go in it and `gone`
-        which went; before each batch `cancelled` is asked.
+        With `include_orphans` it also deletes sessions of the runtime without a record, and stale
+        locks. Records without a session are deleted if they match; with
+        `CleanupFilter.orphans_only` all of them are. `on_progress` is called after each batch,
+        `on_deleting` and `on_deleted` with the sessions of a batch before and after their deletion.
+        `is_cancelled` is called before each batch.
 
-        Trouble ends it early and is in the report. Raises `CleanupInProgress` when one is under
-        way.
+        A failure ends the cleanup early and is in the report. Raises `CleanupInProgress` if one
+        is already running.
         """
         if self._lock.locked():
-            raise CleanupInProgress("a cleanup is under way")
+            raise CleanupInProgress("a cleanup is already running")
         async with self._lock:
-            work = _CleanupRun(
+            run = _CleanupRun(
                 on_progress=on_progress,
                 on_deleting=on_deleting,
                 on_deleted=on_deleted,
@@ -191,37 +195,37 @@ class Cleanup:
             )
             try:
                 if not cleanup_filter.orphans_only:
-                    await self._delete_matching(cleanup_filter, work)
+                    await self._delete_matching(cleanup_filter, run)
                 if include_orphans:
-                    await self._delete_orphans(work, records=cleanup_filter.orphans_only)
+                    await self._delete_orphans(run, records=cleanup_filter.orphans_only)
             except BotError as error:
-                log.warning("a cleanup ends early: %s", error)
-                work.report = replace(work.report, error_text=error.user_message)
-            log.info("a cleanup has ended: %s", work.report)
-            return work.report
+                log.warning("cleanup failed: reason=%s", error)
+                run.report = replace(run.report, error_text=error.user_message)
+            log.info("cleanup ended: %s", run.report)
+            return run.report
 
     async def _delete_matching(self, cleanup_filter: CleanupFilter, run: _CleanupRun) -> None:
-        """From the oldest on: what stays is passed over, and counted from the end of the list."""
+        """Delete from the end of the list, the oldest sessions; skipped ones stay there."""
         left = (await self._store.session_totals(cleanup_filter.session_filter)).count
-        stays, skipped = 0, set[int]()
-        while left > stays and await run.should_continue():
-            offset = max(0, left - stays - BATCH_SIZE)
+        kept, skipped = 0, set[int]()
+        while left > kept and await run.should_continue():
+            offset = max(0, left - kept - BATCH_SIZE)
             page = await self._store.list_sessions(
-                cleanup_filter.session_filter, offset, left - stays - offset
+                cleanup_filter.session_filter, offset, left - kept - offset
             )
             if page.total != left:
-                # Others used or deleted some: what was passed over may have moved up.
-                stays = max(0, stays - abs(left - page.total))
+                # Sessions were used or deleted in between: the skipped ones may have moved up.
+                kept = max(0, kept - abs(left - page.total))
                 left = page.total
                 continue
-            free, octets = await self._delete_batch(page.sessions, run)
+            free, freed_bytes = await self._delete_batch(page.sessions, run)
             busy = {each.number for each in page.sessions} - {each.number for each in free}
             await run.on_deleted(free)
             await run.add_progress(
-                deleted=len(free), freed_bytes=octets, skipped=len(busy - skipped)
+                deleted=len(free), freed_bytes=freed_bytes, skipped=len(busy - skipped)
             )
             skipped |= busy
-            stays += len(busy)
+            kept += len(busy)
             left -= len(free)
 
     async def _delete_orphans(self, run: _CleanupRun, *, records: bool) -> None:
@@ -235,8 +239,8 @@ class Cleanup:
             if not await run.should_continue():
                 return
             async with self._pool.exclusive(batch) as free:
-                octets = await self._delete_ids(sorted(free), run)
-            await run.add_progress(orphans=len(free), freed_bytes=octets)
+                freed_bytes = await self._delete_ids(sorted(free), run)
+            await run.add_progress(orphans=len(free), freed_bytes=freed_bytes)
         for batch in _batches(sorted(lost)) if records else ():
             if not await run.should_continue():
                 return
@@ -252,8 +256,8 @@ class Cleanup:
             run.report = replace(run.report, removed_locks=locks)
 
     async def _find_orphans(self) -> tuple[set[str], set[str]]:
-        """Ids of the runtime's sessions that are on no record, and of records that the runtime
-        has no session of (or not yet)."""
+        """Ids of the runtime's sessions without a record, and of records without a session in the
+        runtime; some of these have none yet."""
         stored = (await self._agent.stored_sizes()).keys()
         known = await self._store.session_ids()
         return set(stored - known), set(known - stored)
@@ -261,19 +265,19 @@ class Cleanup:
     async def _delete_batch(
         self, sessions: Sequence[SessionRecord], run: _CleanupRun
     ) -> tuple[Sequence[SessionRecord], int]:
-        """Delete those of a batch that nobody uses, the runtime's sessions first; which these were,
-        and the bytes freed. A turn that is begun meanwhile gets none of them."""
+        """Delete the sessions of a batch that are not in use, from the runtime first. Returns the
+        deleted sessions and the freed bytes. A turn that starts during this gets none of them."""
         async with self._pool.exclusive([session.id for session in sessions]) as free:
             idle = await self._unused_sessions(sessions, free)
             if not idle:
                 return idle, 0
             await run.on_deleting(idle)
-            octets = await self._delete_ids([session.id for session in idle], run)
+            freed_bytes = await self._delete_ids([session.id for session in idle], run)
             await self._store.delete_sessions([session.number for session in idle])
-        return idle, octets
+        return idle, freed_bytes
 
     async def _delete_ids(self, session_ids: Sequence[str], run: _CleanupRun) -> int:
-        """Delete sessions of the runtime; the bytes freed."""
+        """Delete sessions of the runtime. Returns the freed bytes."""
         try:
             return (
                 sum((await self._agent.delete_sessions(session_ids)).values()) if session_ids else 0
@@ -285,8 +289,8 @@ class Cleanup:
     async def _unused_sessions(
         self, sessions: Iterable[SessionRecord], free: frozenset[str]
     ) -> list[SessionRecord]:
-        """Those that nobody uses: not held, not used since they were looked up, and nothing runs or
-        waits in their thread. To be asked while the free ones (by id) are reserved."""
+        """The sessions that are not in use. They are not held, were not used since they were
+        listed, and no turn runs or waits in their thread. The caller reserves the ids in `free`."""
         found = []
         for session in sessions:
             now = await self._store.session_by_number(session.number)
@@ -298,7 +302,7 @@ class Cleanup:
         return found
 
     async def _prompted_sessions(self, session_ids: Iterable[str]) -> list[SessionRecord]:
-        """The records with these ids that were asked: the runtime should have them."""
+        """The records with these ids that had a turn: the runtime should have their sessions."""
         found = []
         for session_id in sorted(session_ids):
             session = await self._store.session_by_id(session_id)

@@ -1,6 +1,6 @@
-"""Reads which sessions a cleanup is about: `--older-than 30d --channel C… --user U… --model m`.
+"""Parses cleanup filters such as `--older-than 30d --channel C… --user U… --model m`.
 
-The same words are typed in Slack, carried by the buttons of a cleanup, and given in a shell.
+The same flags are typed in Slack, sent by the buttons of a cleanup, and given in a shell.
 """
 
 from __future__ import annotations
@@ -17,41 +17,42 @@ from bot.errors import BotError
 _DAY: Final = 86_400
 _UNITS: Final = {"h": 3_600, "d": _DAY, "w": 7 * _DAY}
 _MAX_AGE_SECONDS: Final = 36_500 * _DAY
-"""Seconds: a hundred years. More is a slip of the finger."""
+"""Maximum age in seconds: a hundred years. More is a typing error."""
 _MAX_KEPT: Final = 10_000_000
+"""Maximum number of sessions to keep."""
 _DURATION: Final = re.compile(r"([0-9]{1,7})([hdw])", re.ASCII | re.IGNORECASE)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _CHANNEL: Final = re.compile(r"(?:<#|#)?([CDG][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
 USER_PATTERN: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
-"""Somebody by their id, as people type it and as Slack sends it."""
+"""Matches a user id as users type it and as Slack sends it."""
 _DASHES: Final = re.compile(r"(?<!\S)[–—](?=[a-z])")
-"""What phones make of two hyphens."""
+"""Matches the dash that phones put in place of two hyphens."""
 _MAX_NAME_CHARS: Final = 200
+"""Maximum length of a model name, in characters."""
 _MAX_ARGS_CHARS: Final = 4_000
+"""Maximum length of the flags, in characters."""
 
-NOT_UNDERSTOOD: Final = "I don't know what `{word}` means for a cleanup. I know: {flags}."
-NO_VALUE: Final = "`{flag}` needs something after it, for example `{example}`."
-TWICE: Final = "`{flag}` is there twice. Please say it once."
+NOT_UNDERSTOOD: Final = "`{word}` isn't a cleanup flag. Use one of {flags}."
+NO_VALUE: Final = "`{flag}` needs a value, for example `{example}`."
+TWICE: Final = "`{flag}` is there twice. Use it once."
 BAD_DURATION: Final = (
-    "`{given}` is no length of time that I know. Say hours, days or weeks: `12h`, `30d`, `2w`, "
-    "up to a hundred years."
+    "`{given}` isn't an age. Use hours, days or weeks: `12h`, `30d` or `2w`, up to 100 years."
 )
-BAD_MOMENT: Final = "`{given}` is no time that has been. Use `--older-than 30d` instead."
-BAD_COUNT: Final = "`{given}` is no number that I can keep. Give a whole number from 1 upwards."
+BAD_MOMENT: Final = "`{given}` isn't a time in the past. Use `--older-than 30d` instead."
+BAD_COUNT: Final = "`{given}` isn't a valid number. Use a whole number from 1 up."
 BAD_CHANNEL: Final = (
-    "I can't tell which channel `{given}` is. Give the channel's ID: it stands at the end of the "
-    "channel's details."
+    "I can't find the channel `{given}`. Use its ID: it's at the end of the channel's details."
 )
 BAD_USER: Final = (
-    "I can't tell who `{given}` is. Give their member ID: it is in the menu of their profile."
+    "I can't find the user `{given}`. Use their member ID: it's in the menu of their profile."
 )
-OR_HERE: Final = " Or say `here` for this channel."
-OR_ME: Final = " Or mention them, or say `me`."
-BAD_MODEL: Final = "`{given}` is too long for the name of a model."
-TOO_LONG: Final = "That is too long. Please say in a few words which sessions are meant."
-UNBALANCED: Final = "There is a quotation mark without its partner."
-ALL_AND_MORE: Final = "`{flag}` goes with nothing else. Leave it out, or leave out the rest."
+OR_HERE: Final = " Or use `here` for this channel."
+OR_ME: Final = " Or mention them, or use `me`."
+BAD_MODEL: Final = "`{given}` is too long for a model name."
+TOO_LONG: Final = "That is too long. Use fewer flags."
+UNBALANCED: Final = "A quotation mark is missing."
+ALL_AND_MORE: Final = "`{flag}` can't be combined with other flags. Use it alone, or leave it out."
 
 EXAMPLES: Final = {
     "--older-than": "--older-than 30d",
@@ -66,40 +67,40 @@ FLAGS: Final = (*EXAMPLES, *EXCLUSIVE_FLAGS)
 
 
 class FilterSyntaxError(BotError):
-    """The words of a cleanup do not say which sessions are meant; the sentence says why."""
+    """The flags of a cleanup are invalid; `user_message` says why."""
 
     def __init__(self, user_message: str) -> None:
         self.user_message = user_message
-        # What people wrote stays out of the log.
-        super().__init__("the words of a cleanup were not understood")
+        # The user's text stays out of the log.
+        super().__init__("the flags of a cleanup are invalid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupFilter:
-    """Which sessions a cleanup is about."""
+    """The sessions that a cleanup deletes."""
 
     session_filter: SessionFilter
     all_sessions: bool = False
-    """Whether all sessions are meant, and that was said."""
+    """True if all sessions match, by an explicit flag."""
     orphans_only: bool = False
-    """Whether only what has lost its other half is meant."""
+    """True if only orphans match."""
 
     @property
     def is_specified(self) -> bool:
-        """Whether anything was said at all: nothing goes for the asking."""
+        """True if there was any flag: a cleanup without flags deletes nothing."""
         return self.all_sessions or self.orphans_only or self.session_filter != SessionFilter()
 
 
 def parse_filter(
     args: str | list[str], *, now: float, current_channel: str = "", current_user: str = ""
 ) -> CleanupFilter:
-    """What the words mean; `here` and `me` are the channel and the person that these stand for.
+    """The filter for these flags, with `here` as `current_channel` and `me` as `current_user`.
 
-    Raises `FilterSyntaxError`.
+    `now` is in seconds since the epoch. Raises `FilterSyntaxError`.
     """
     given = dict(_parse_flags(args))
     alone = [flag for flag in EXCLUSIVE_FLAGS if flag in given]
-    # A button's `--unused-since` goes with anything: it only says as of when the rest was meant.
+    # `--unused-since` of a button combines with all flags: it is the time of the preview.
     if alone and set(given) - {alone[0], "--unused-since"}:
         raise FilterSyntaxError(ALL_AND_MORE.format(flag=alone[0]))
     return CleanupFilter(
@@ -116,27 +117,27 @@ def parse_filter(
 
 
 def format_filter(cleanup_filter: CleanupFilter, *, as_of: float) -> str:
-    """The words that mean the same at any later time: what was used after `at` is never meant."""
+    """The flags for a filter, valid at any later time: sessions used after `as_of` never match."""
     wanted = cleanup_filter.session_filter
     since = as_of if wanted.unused_since is None else wanted.unused_since
-    words = [f"--unused-since {since:.6f}"]
+    flags = [f"--unused-since {since:.6f}"]
     if wanted.channel:
-        words.append(f"--channel {wanted.channel}")
+        flags.append(f"--channel {wanted.channel}")
     if wanted.owner:
-        words.append(f"--user {wanted.owner}")
+        flags.append(f"--user {wanted.owner}")
     if wanted.model:
-        words.append(f"--model {shlex.quote(wanted.model)}")
+        flags.append(f"--model {shlex.quote(wanted.model)}")
     if wanted.keep_newest:
-        words.append(f"--keep {wanted.keep_newest}")
+        flags.append(f"--keep {wanted.keep_newest}")
     if cleanup_filter.all_sessions:
-        words.append("--all")
+        flags.append("--all")
     if cleanup_filter.orphans_only:
-        words.append("--orphans")
-    return " ".join(words)
+        flags.append("--orphans")
+    return " ".join(flags)
 
 
 def _parse_flags(args: str | list[str]) -> Iterator[tuple[str, str]]:
-    """Each flag with its value, "" for those that have none."""
+    """Each flag with its value, or an empty string for flags without one."""
     parts = iter(_split_args(args) if isinstance(args, str) else args)
     seen = set[str]()
     for part in parts:
@@ -168,7 +169,7 @@ def _split_args(args: str) -> list[str]:
 
 
 def _unused_since(given: dict[str, str], now: float) -> float | None:
-    """The earlier of the two ways to say it."""
+    """The earlier time of the two flags; None without them."""
     moments = []
     if "--older-than" in given:
         moments.append(now - _duration(given["--older-than"]))
@@ -225,5 +226,5 @@ def _model(given: str) -> str:
 
 
 def _for_display(given: str) -> str:
-    """What was typed, short and without what would end the frame that it is shown in."""
+    """The typed text, clipped and without backticks, for a code span."""
     return given.replace("`", "'")[:40]

@@ -1,5 +1,4 @@
-"""Tells threads that their session has been cleaned up, so that nobody wonders why the bot has
-forgotten everything."""
+"""Posts a notice to threads whose session a cleanup deleted."""
 
 from __future__ import annotations
 
@@ -15,28 +14,29 @@ from bot.ports import CardPublisher
 log = logging.getLogger(__name__)
 
 MAX_NOTICES: Final = 30
-"""Threads that are told in one round: a big cleanup shall not flood Slack."""
+"""Maximum number of notices of one cleanup: a large one must not flood Slack."""
 
 GONE: Final = (
-    "My session of this thread has been cleaned up. Your next message starts afresh, and I will "
-    "read the thread's earlier messages again then."
+    "A cleanup deleted this thread's session. Your next message starts a new one, and I'll read "
+    "the thread's earlier messages again."
 )
 GONE_ROLE: Final = (
-    "My {role} session of this thread has been cleaned up. Your next message to it starts afresh."
+    "A cleanup deleted this thread's {role} session. Your next message to it starts a new one."
 )
 
 
 class CleanupNotices:
-    """One round of telling threads; each cleanup has one of its own."""
+    """The notices of one cleanup."""
 
     def __init__(self, publisher: CardPublisher, *, max_notices: int = MAX_NOTICES) -> None:
         self._publisher = publisher
         self._remaining = max_notices
         self.unnotified_count = 0
-        """How many threads there were beyond those that were told."""
+        """Number of threads above the maximum, which get no notice."""
 
     async def notify_threads(self, sessions: Sequence[SessionRecord]) -> None:
-        """Tell the threads whose current session has gone. Slack's trouble is nobody else's."""
+        """Post a notice to each thread whose current session was deleted. Slack errors are
+        logged."""
         for session in sessions:
             if not session.current or not session.has_turns:
                 continue
@@ -48,8 +48,4 @@ class CleanupNotices:
             try:
                 await self._publisher.post(session.thread, Card(text=text))
             except SlackError as error:
-                log.warning(
-                    "thread %s could not be told that its session is gone: %s",
-                    session.thread,
-                    error,
-                )
+                log.warning("cleanup notice failed: thread=%s reason=%s", session.thread, error)

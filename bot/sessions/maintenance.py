@@ -1,8 +1,8 @@
-"""Looks after what nobody looks after: the runtime's memory, and sessions that have grown old.
+"""Runs background maintenance: the runtime's memory limit and the retention policy.
 
-Every minute: a runtime that takes too much memory is started anew when nothing runs. Every hour:
-what the person who runs the bot does not want to keep goes, those unused for the longest first, and
-never one that somebody uses. Nothing that goes wrong here ends the tending.
+Every minute it checks the memory of the runtime: above the limit the runtime is restarted while no
+turn runs. Every hour it deletes the sessions that the retention policy excludes, least recently
+used first, and never a session in use. A failure does not end the maintenance.
 """
 
 from __future__ import annotations
@@ -25,41 +25,48 @@ from bot.sessions.pool import SessionPool
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 60.0
+"""Interval between two rounds, in seconds."""
 RESTART_GRACE_SECONDS: Final = 5.0
-"""Seconds in which running turns may end before the runtime is started anew; new ones wait."""
+"""Maximum time for running turns to end before a restart of the runtime; new turns wait."""
 RESTART_INTERVAL_SECONDS: Final = 600.0
+"""Minimum interval between two restarts, in seconds."""
 RETENTION_INTERVAL_SECONDS: Final = 3_600.0
+"""Interval between two runs of the retention policy, in seconds."""
 COMPARISON_MAX_AGE_SECONDS: Final = 7 * 86_400.0
-"""Seconds after which the copies of a comparison go, where none of them was kept."""
+"""Maximum age, in seconds, of the sessions of a comparison without a kept answer."""
 COMPARISON_INTERVAL_SECONDS: Final = 86_400.0
+"""Interval between two cleanups of comparisons, in seconds."""
 _DAY: Final = 86_400.0
 _MB: Final = 1024**2
 _PAGE_SIZE: Final = 500
+"""Number of sessions read together."""
 _MAX_PAGES: Final = 20
-"""10,000 sessions go for their size in one round; the next round takes the rest."""
+"""Maximum number of pages in one round: 10,000 sessions; the next round continues."""
 
 STOP_TIMEOUT_SECONDS: Final = 10.0
-"""How long leaving waits for what is under way to be cut short."""
+"""Timeout, in seconds, for cancelled work to end on leaving."""
 
 AUDIT_ACTOR: Final = ""
-"""Who did it, in the audit: nobody, the bot itself."""
+"""The actor in the audit log; empty for the bot itself."""
 AUDIT_ACTION: Final = "retention"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """What is kept; 0 sets no limit."""
+    """Limits on what is kept; 0 sets no limit."""
 
     max_runtime_memory_mb: int = 0
-    """Of the runtime."""
+    """Maximum memory of the runtime, in MB; above it the runtime is restarted."""
     max_unused_days: int = 0
+    """Maximum time since the last use of a session, in days."""
     max_sessions: int = 0
+    """Maximum number of sessions."""
     max_disk_mb: int = 0
-    """Of all sessions on disk."""
+    """Maximum size of all sessions on disk, in MB."""
 
 
 class Maintenance:
-    """Runs in the background from entering to leaving."""
+    """Runs in the background while inside."""
 
     def __init__(
         self,
@@ -82,7 +89,7 @@ class Maintenance:
         self._last_restart = self._last_retention = self._last_comparison_cleanup = float("-inf")
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="tending")
+        self._task = asyncio.create_task(self._run(), name="maintenance")
         return self
 
     async def __aexit__(
@@ -95,7 +102,7 @@ class Maintenance:
             self._task.cancel()
             _, late = await asyncio.wait([self._task], timeout=STOP_TIMEOUT_SECONDS)
             if late:
-                log.warning("given up at the end: tending")
+                log.warning("maintenance does not end on close")
             self._task = None
         return False
 
@@ -107,65 +114,66 @@ class Maintenance:
                 self._retention.max_runtime_memory_mb
                 and now - self._last_restart >= RESTART_INTERVAL_SECONDS
             ):
-                await self._run_logged("look at the runtime's memory", self._check_memory)
+                await self._run_logged("memory check", self._check_memory)
             if now - self._last_retention >= RETENTION_INTERVAL_SECONDS:
                 self._last_retention = now
-                await self._run_logged("delete old sessions", self.apply_retention)
+                await self._run_logged("retention", self.apply_retention)
             if now - self._last_comparison_cleanup >= COMPARISON_INTERVAL_SECONDS:
                 self._last_comparison_cleanup = now
-                await self._run_logged("delete old comparisons", self._delete_old_comparisons)
+                await self._run_logged("comparison cleanup", self._delete_old_comparisons)
 
     async def _run_logged(self, label: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except BotError as error:
-            log.warning("could not %s: %s", label, error)
+            log.warning("%s failed: reason=%s", label, error)
         except Exception:
-            log.exception("could not %s", label)
+            log.exception("%s failed", label)
 
     async def _check_memory(self) -> None:
-        taken = await self._agent.memory_bytes()
-        if taken <= self._retention.max_runtime_memory_mb * _MB:
+        used_bytes = await self._agent.memory_bytes()
+        if used_bytes <= self._retention.max_runtime_memory_mb * _MB:
             return
         self._last_restart = self._clock.monotonic()
-        log.warning("the runtime takes %d MB: it is to be started anew", taken // _MB)
+        log.warning("runtime above its memory limit, restarting: used_mb=%d", used_bytes // _MB)
         if not await self._pool.restart_runtime(timeout=RESTART_GRACE_SECONDS):
-            log.warning("the runtime is not started anew yet: too much runs")
+            log.warning("runtime not restarted yet: turns are running")
 
     async def apply_retention(self) -> None:
-        """Delete what is not to be kept. Raises `BotError`."""
+        """Delete the sessions that the policy excludes. Raises `BotError`."""
         await self._store.save_sizes(await self._agent.stored_sizes())
-        farewells = CleanupNotices(self._publisher)
-        keeping, now = self._retention, self._clock.now()
-        if keeping.max_unused_days:
+        notices = CleanupNotices(self._publisher)
+        policy, now = self._retention, self._clock.now()
+        if policy.max_unused_days:
             await self._delete(
-                f"unused for {keeping.max_unused_days} days",
-                SessionFilter(unused_since=now - keeping.max_unused_days * _DAY),
-                farewells,
+                f"unused for {policy.max_unused_days} days",
+                SessionFilter(unused_since=now - policy.max_unused_days * _DAY),
+                notices,
             )
-        if keeping.max_sessions:
+        if policy.max_sessions:
             await self._delete(
-                f"beyond {keeping.max_sessions} sessions",
-                SessionFilter(keep_newest=keeping.max_sessions, unused_since=now),
-                farewells,
+                f"beyond {policy.max_sessions} sessions",
+                SessionFilter(keep_newest=policy.max_sessions, unused_since=now),
+                notices,
             )
-        if keeping.max_disk_mb:
-            kept = await self._count_that_fit(keeping.max_disk_mb * _MB)
+        if policy.max_disk_mb:
+            kept = await self._count_that_fit(policy.max_disk_mb * _MB)
             if kept is not None:
                 await self._delete(
-                    f"beyond {keeping.max_disk_mb} MB",
+                    f"beyond {policy.max_disk_mb} MB",
                     SessionFilter(keep_newest=kept, unused_since=now),
-                    farewells,
+                    notices,
                 )
-        if farewells.unnotified_count:
+        if notices.unnotified_count:
             log.info(
-                "%d threads were not told that their session is gone", farewells.unnotified_count
+                "cleanup notices above the maximum, not posted: threads=%d",
+                notices.unnotified_count,
             )
 
     async def _count_that_fit(self, max_bytes: int) -> int | None:
-        """How many of the newest sessions fit into so many bytes; None when all do."""
-        everything = await self._store.session_totals(SessionFilter())
-        excess, left = everything.size - max_bytes, everything.count
+        """The number of newest sessions that fit into `max_bytes`; None if all do."""
+        totals = await self._store.session_totals(SessionFilter())
+        excess, left = totals.size - max_bytes, totals.count
         for _ in range(_MAX_PAGES):
             if excess <= 0 or left <= 0:
                 break
@@ -176,13 +184,13 @@ class Maintenance:
                     break
                 excess -= session.size
                 left -= 1
-        return left if left < everything.count else None
+        return left if left < totals.count else None
 
     async def _delete_old_comparisons(self) -> None:
-        """Copies that were made to answer one question, where another answer, or none, was kept."""
+        """Delete old copies made for a comparison in which another answer, or none, was kept."""
         since = self._clock.now() - COMPARISON_MAX_AGE_SECONDS
         await self._delete(
-            "comparisons of which no answer was kept",
+            "comparisons without a kept answer",
             SessionFilter(comparison_copies=True, unused_since=since),
             CleanupNotices(self._publisher, max_notices=0),
         )
@@ -190,21 +198,21 @@ class Maintenance:
     async def _delete(
         self, reason: str, session_filter: SessionFilter, notices: CleanupNotices
     ) -> None:
-        begun = False
+        recorded = False
 
-        async def going(_: Sequence[SessionRecord]) -> None:
-            """It is on record before anything goes, and only where something does."""
-            nonlocal begun
-            if not begun:
-                begun = True
+        async def on_deleting(_: Sequence[SessionRecord]) -> None:
+            """Record the deletion before it begins, and only if anything is deleted."""
+            nonlocal recorded
+            if not recorded:
+                recorded = True
                 await self._store.add_audit_entry(AUDIT_ACTOR, AUDIT_ACTION, reason, "begun")
 
         report: CleanupReport = await self._cleanup.run(
             CleanupFilter(session_filter=session_filter),
-            on_deleting=going,
+            on_deleting=on_deleting,
             on_deleted=notices.notify_threads,
             include_orphans=False,
         )
-        if begun:
+        if recorded:
             detail = f"{report.deleted} sessions, {report.freed_bytes} bytes"
             await self._store.add_audit_entry(AUDIT_ACTOR, AUDIT_ACTION, reason, detail)

@@ -1,7 +1,7 @@
-"""Which model a session runs with, how hard it is to think, and which rule says so.
+"""Selects the model of a session, its thinking effort, and the rule that both come from.
 
-The more special choice goes before the more general one: this turn, this session, its role, its
-thread, its channel, its owner, the workspace, the setting, the server's first.
+A more specific preference overrides a more general one: turn, session, role, thread, channel,
+owner, workspace, setting, first model of the server.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from bot.sessions.roles import Role
 log = logging.getLogger(__name__)
 
 INITIAL_REFRESH_SECONDS: Final = 5.0
-"""How long the start waits for the first list of models."""
+"""Timeout, in seconds, of the first request for the list of models."""
 REFRESH_SECONDS: Final = 300.0
-"""How often the list is asked for."""
+"""Interval between two requests for the list, in seconds."""
 EMPTY_REFRESH_SECONDS: Final = 30.0
-"""The same while there is none."""
+"""Interval while the list is empty, in seconds."""
 
 VERBOSITY_INSTRUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -37,18 +37,18 @@ VERBOSITY_INSTRUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "detailed": "Answer in detail: give reasons, examples and what else matters.",
     }
 )
-"""What the model is told for the owner's liking; nothing for an ordinary one."""
+"""The instructions for each verbosity of the owner; none for the normal one."""
 
 
 class SelectionRule(StrEnum):
-    """Which rule chose a model; the first that has one counts."""
+    """The rule that a model comes from; the first rule with a model counts."""
 
     TURN = "turn"
     SESSION = "session"
     ROLE = "role"
     THREAD = "thread"
     CHANNEL = "channel"
-    PERSON = "person"
+    USER = "person"
     WORKSPACE = "workspace"
     SETTING = "setting"
     SERVER = "server"
@@ -58,36 +58,36 @@ RULE_TEXTS: Final[Mapping[SelectionRule, str]] = MappingProxyType(
     {
         SelectionRule.TURN: "chosen for this answer",
         SelectionRule.SESSION: "chosen for this session",
-        SelectionRule.ROLE: "it comes with the role",
+        SelectionRule.ROLE: "set by the role",
         SelectionRule.THREAD: "chosen for this thread",
         SelectionRule.CHANNEL: "chosen for this channel",
-        SelectionRule.PERSON: "chosen by the session's owner for all of theirs",
+        SelectionRule.USER: "the session owner's preference",
         SelectionRule.WORKSPACE: "chosen for the workspace",
-        SelectionRule.SETTING: "chosen by the person who runs me",
-        SelectionRule.SERVER: "nobody chose another one",
+        SelectionRule.SETTING: "set by your admin",
+        SelectionRule.SERVER: "default",
     }
 )
-"""The rules as phrases, for people."""
+"""The rules as phrases for users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSelection:
-    """What a session is to be opened with, and why."""
+    """The configuration to open a session with, and its origin."""
 
     config: SessionConfig
     rule: SelectionRule
-    """Which rule chose the model."""
+    """The rule that the model comes from."""
     display_model: str
-    """The model's name for people, also where none is chosen; "" where it is not known."""
+    """The model's name for users, also without a preference; empty if it is unknown."""
 
     @property
     def rule_text(self) -> str:
-        """A phrase: `chosen for this channel`."""
+        """The rule as a phrase: `chosen for this channel`."""
         return RULE_TEXTS[self.rule]
 
 
 class ModelSelector:
-    """Knows the models and the roles, and which ones count."""
+    """Selects models by preferences and roles."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class ModelSelector:
         model: str,
         clock: Clock,
     ) -> None:
-        """`model` is the setting `MODEL`, "" where there is none."""
+        """`model` is the setting `MODEL`, or an empty string."""
         self._store = store
         self._agent = agent
         self._roles = roles
@@ -108,12 +108,12 @@ class ModelSelector:
 
     @property
     def available_models(self) -> Sequence[str]:
-        """The models that can be chosen, as last learned, the default one first."""
+        """The available models as last fetched, the default one first; empty before that."""
         return self._available_models
 
     @property
     def model_names(self) -> frozenset[str]:
-        """The same, for looking up."""
+        """The names of `available_models`."""
         return frozenset(self._available_models)
 
     @property
@@ -122,7 +122,7 @@ class ModelSelector:
         return frozenset(self._roles)
 
     def find_role(self, name: str) -> Role | None:
-        """A role by its name; None for one that is not there (any more)."""
+        """The role of that name; None if there is none, or no longer."""
         return self._roles.get(name)
 
     async def select(
@@ -133,32 +133,35 @@ class ModelSelector:
         turn_model: str = "",
         owner: str = "",
     ) -> ModelSelection:
-        """What a session is to be opened with. Raises `StoreError`.
+        """The configuration to open a session with. Raises `StoreError`.
 
-        Without a session it is told for one that `owner` would begin in `thread`. `wish` is a model
-        for one turn.
+        Without a session it is for a new one of `owner` in `thread`. `turn_model` is a model for
+        one turn.
         """
-        place = thread if session is None else session.thread
-        person = owner if session is None else session.owner
-        choices = await self._store.preferences(_preference_holders(place, person))
-        levels = list(self._candidates(session, turn_model, choices))
-        rule, model, effort = _first_with_model(levels)
+        location = thread if session is None else session.thread
+        user = owner if session is None else session.owner
+        preferences = await self._store.preferences(_preference_holders(location, user))
+        candidates = list(self._candidates(session, turn_model, preferences))
+        rule, model, effort = _first_with_model(candidates)
         role = self._role_of(session)
-        liking = _preference_value(choices, Scope.USER, PreferenceKind.VERBOSITY)
-        told = (role.instructions if role else "", VERBOSITY_INSTRUCTIONS.get(liking, ""))
-        setup = SessionConfig(
+        verbosity = _preference_value(preferences, Scope.USER, PreferenceKind.VERBOSITY)
+        texts = (
+            role.instructions if role else "",
+            VERBOSITY_INSTRUCTIONS.get(verbosity, ""),
+        )
+        config = SessionConfig(
             model=model,
             effort=effort,
-            instructions="\n\n".join(text for text in told if text),
+            instructions="\n\n".join(text for text in texts if text),
             tools=role.tools if role else (),
             folder=role.folder if role else "",
         )
         default = self._available_models[0] if self._available_models else ""
-        return ModelSelection(config=setup, rule=rule, display_model=model or default)
+        return ModelSelection(config=config, rule=rule, display_model=model or default)
 
     async def resolve_model(self, name: str) -> str | None:
-        """A model as the server spells it, whatever the case it is written in; None when the server
-        has none of that name. The server is asked anew for a name that is not known."""
+        """The model of that name as the server spells it, in any case; None if the server has none.
+        For an unknown name the list is fetched again."""
         known = _match_model_name(name, self._available_models)
         if known is None:
             await self.refresh_models()
@@ -166,27 +169,26 @@ class ModelSelector:
         return known
 
     async def refresh_models(self) -> None:
-        """Ask for the list of models anew; the old one stays when it cannot be had. Never
-        raises."""
+        """Fetch the list of models; the old list stays if this fails. Never raises."""
         try:
             self._available_models = tuple(dict.fromkeys(await self._agent.list_models()))
         except BotError as error:
-            log.info("the list of models cannot be had: %s", error)
+            log.info("model list not fetched: reason=%s", error)
         except Exception:
-            log.exception("the list of models cannot be had")
+            log.exception("model list not fetched")
 
     @asynccontextmanager
     async def keep_refreshed(self) -> AsyncIterator[None]:
-        """While inside, the list of models is kept fresh. Entering takes 5 s at most."""
+        """Refresh the list of models while inside. Entering takes at most 5 s."""
         with suppress(TimeoutError):
             async with asyncio.timeout(INITIAL_REFRESH_SECONDS):
                 await self.refresh_models()
-        learning = asyncio.create_task(self._refresh_loop())
+        refreshing = asyncio.create_task(self._refresh_loop())
         try:
             yield
         finally:
-            learning.cancel()
-            await asyncio.wait([learning])
+            refreshing.cancel()
+            await asyncio.wait([refreshing])
 
     async def _refresh_loop(self) -> None:
         while True:
@@ -201,7 +203,7 @@ class ModelSelector:
     def _candidates(
         self, session: SessionRecord | None, turn_model: str, preferences: Sequence[Preference]
     ) -> Iterator[tuple[SelectionRule, str, str]]:
-        """Model and effort of each rule, the most special rule first."""
+        """Rule, model and effort of each rule, the most specific rule first."""
         yield SelectionRule.TURN, turn_model, ""
         if session is not None:
             yield SelectionRule.SESSION, session.model, session.effort
@@ -211,7 +213,7 @@ class ModelSelector:
         for rule, scope in (
             (SelectionRule.THREAD, Scope.THREAD),
             (SelectionRule.CHANNEL, Scope.CHANNEL),
-            (SelectionRule.PERSON, Scope.USER),
+            (SelectionRule.USER, Scope.USER),
             (SelectionRule.WORKSPACE, Scope.WORKSPACE),
         ):
             model = _preference_value(preferences, scope, PreferenceKind.MODEL)
@@ -222,21 +224,21 @@ class ModelSelector:
 def _first_with_model(
     candidates: Sequence[tuple[SelectionRule, str, str]],
 ) -> tuple[SelectionRule, str, str]:
-    """The first rule that has a model, the model, and how hard it is to think.
+    """The first rule with a model, its model, and the effort.
 
     An effort counts with the model of its own rule or of a more general one, never with a more
-    special one: not every model takes every effort.
+    specific one: not every model supports every effort.
     """
     effort = ""
-    for rule, model, its_effort in candidates:
-        effort = effort or its_effort
+    for rule, model, rule_effort in candidates:
+        effort = effort or rule_effort
         if model:
             return rule, model, effort
     return SelectionRule.SERVER, "", effort
 
 
 def _preference_holders(thread: ThreadKey | None, user: str) -> list[tuple[Scope, str]]:
-    """For whom something may have been chosen that counts here."""
+    """The scopes whose preferences apply, with the id of each."""
     holders = [(Scope.USER, user)] if user else []
     if thread is not None:
         holders += [
@@ -248,15 +250,13 @@ def _preference_holders(thread: ThreadKey | None, user: str) -> list[tuple[Scope
 
 
 def _preference_value(preferences: Sequence[Preference], scope: Scope, kind: PreferenceKind) -> str:
-    found = (
-        choice.value for choice in preferences if choice.scope is scope and choice.kind is kind
-    )
+    found = (each.value for each in preferences if each.scope is scope and each.kind is kind)
     return next(found, "")
 
 
 def _match_model_name(name: str, models: Sequence[str]) -> str | None:
-    """`name` as it is spelled among `models`: just so, else in another case."""
+    """The spelling of `name` in `models`: exact, else in another case; None without a match."""
     if name in models:
         return name
-    alike = (model for model in models if model.casefold() == name.casefold())
-    return next(alike, None)
+    matches = (model for model in models if model.casefold() == name.casefold())
+    return next(matches, None)

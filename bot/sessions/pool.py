@@ -1,11 +1,11 @@
-"""The bounded pool of live Copilot sessions.
+"""Manages a bounded pool of live Copilot sessions.
 
-A live session costs memory (measured: about 6 MB, and 0.2 MB more for each turn), so that only
-`size` of them stay open; the longest idle one is closed first. Its memory stays on disk, and the
-next turn that asks it resumes it.
+A live session costs memory (measured: about 6 MB, and 0.2 MB more for each turn). At most `size`
+sessions stay open; the longest idle one is closed first. Its history stays on disk, and the next
+turn of its thread resumes it.
 
-Between two awaits nothing here is half done: whoever is cancelled leaves no place taken and no
-session open that belongs to nobody.
+The state is consistent at each await: a cancelled caller leaves no slot taken and no open session
+without an owner.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from bot.ports import Agent, AgentSession, SessionConfig
 log = logging.getLogger(__name__)
 
 ACQUIRE_TIMEOUT_SECONDS = 30.0
-"""How long a turn waits for a place in the pool before it is told that the bot is busy."""
+"""Timeout, in seconds, of a turn's wait for a slot; then it fails as BUSY."""
 
 
 @dataclass(slots=True)
 class _PoolEntry:
-    """A live session, and whether a turn holds it."""
+    """A live session; `in_use` is true while a turn holds it."""
 
     session: AgentSession
     in_use: bool
@@ -37,52 +37,53 @@ class _PoolEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A place in the pool, taken; and the idle session that has to be closed for it."""
+    """A taken slot, and the idle session to close for it, if any."""
 
     evicted: AgentSession | None
 
 
 class SessionPool:
-    """Hands each turn its session, for itself alone."""
+    """Gives each turn exclusive use of its session."""
 
     def __init__(
         self, agent: Agent, *, size: int, wait_seconds: float = ACQUIRE_TIMEOUT_SECONDS
     ) -> None:
-        """`wait_seconds`: how long to wait for a place before it is BUSY."""
+        """`size` is the maximum number of open sessions, `wait_seconds` the timeout of a wait."""
         self._agent = agent
         self._size = size
         self._wait_seconds = wait_seconds
         self._live: OrderedDict[str, _PoolEntry] = OrderedDict()
         self._opening: set[str] = set()
-        """Each has a place, like the live ones."""
+        """Sessions being opened; each takes a slot, like a live one."""
         self._closing: set[str] = set()
-        """Being closed; not to be opened before that is done."""
+        """Sessions being closed; they are not opened before that is done."""
         self._reserved: set[str] = set()
-        """Out of use: not to be opened before they are given free."""
+        """Sessions reserved by `exclusive`; they are not opened before their release."""
         self._restarting = False
         self._changed = asyncio.Event()
 
     @property
     def open_count(self) -> int:
-        """How many sessions are open."""
+        """The number of open sessions."""
         return len(self._live)
 
     def is_open(self, session_id: str) -> bool:
-        """Whether a session is open, held or not."""
+        """True if the session is open, in use or idle."""
         return session_id in self._live
 
     def is_in_use(self, session_id: str) -> bool:
-        """Whether somebody has the session just now, also to delete it, or it is being opened."""
+        """True if the session is in use, reserved or being opened."""
         live = self._live.get(session_id)
         held = live is not None and live.in_use
         return held or session_id in self._opening or session_id in self._reserved
 
     @asynccontextmanager
     async def acquire(self, session_id: str, config: SessionConfig) -> AsyncIterator[AgentSession]:
-        """The session, set up so: live, else resumed, else created. Nobody else has it meanwhile.
+        """The session with this configuration, for exclusive use while inside. It is the live one,
+        else it is resumed, else created.
 
-        Raises `AgentError`: BUSY when it, or a place in the pool, does not come free in time, and
-        what `Agent.open_session` and `AgentSession.switch_model` raise.
+        Raises `AgentError`: BUSY if the session or a slot does not become free in time, and what
+        `Agent.open_session` and `AgentSession.switch_model` raise.
         """
         session = await self._acquire(session_id, config)
         try:
@@ -92,11 +93,11 @@ class SessionPool:
 
     @asynccontextmanager
     async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
-        """Those of these sessions that nobody has or opens just now: nobody gets them while inside,
-        and none of them is open, so that they can be deleted or change hands. A turn that wants one
-        waits, as long as it waits for a place.
+        """Reserve the sessions that are not in use, and return their ids. While inside they are
+        closed and no turn gets them, so that they can be deleted or attached to another thread. A
+        turn that needs one waits, as long as for a slot.
 
-        Raises `AgentError`: BUSY when the runtime is being started anew and that takes too long.
+        Raises `AgentError`: BUSY if a restart of the runtime takes too long.
         """
         taken = await self._reserve(frozenset(session_ids))
         try:
@@ -110,8 +111,8 @@ class SessionPool:
             self._notify_waiters()
 
     async def prewarm(self, session_id: str, config: SessionConfig) -> None:
-        """Open a session for a turn that will want it soon, where a place is free: no other
-        session is closed for it. Raises nothing."""
+        """Open a session that a turn will need soon, if a slot is free: no other session is closed
+        for it. An `AgentError` is logged."""
         if self._restarting or self.is_in_use(session_id) or session_id in self._closing:
             return
         self._drop_dead(session_id)
@@ -121,11 +122,11 @@ class SessionPool:
         try:
             await self._open(session_id, config, in_use=False)
         except AgentError as error:
-            log.info("session %s could not be opened beforehand: %s", session_id, error)
+            log.info("session not prewarmed: session=%s reason=%s", session_id, error)
 
     async def close_idle(self, session_ids: Iterable[str]) -> None:
-        """Close those of these sessions that are live and idle: because they are to be deleted, or
-        their history is changed from outside. Those that are held stay. Bounded, raises nothing."""
+        """Close the sessions that are live and idle, because they are about to be deleted or their
+        history is changed from outside. Sessions in use stay. Bounded; raises nothing."""
         idle = {
             session_id: live.session
             for session_id in session_ids
@@ -136,12 +137,12 @@ class SessionPool:
         await self._close(idle)
 
     async def restart_runtime(self, timeout: float) -> bool:
-        """Start the runtime anew once nobody has a session: new turns wait, and go on afterwards.
+        """Restart the runtime when no session is in use. New turns wait during this.
 
-        Waits at most `within` seconds for those that run; then everything goes on as before, and
-        the answer is False. Those who wait get BUSY when that is longer than they may wait.
-        Raises what `Agent.restart` raises, when sessions are already closed: the next turn tries
-        to start the runtime again.
+        Returns False, and changes nothing, if sessions are still in use after `timeout` seconds,
+        or if a restart is running. A turn that waits longer than its own limit fails as BUSY.
+        Raises what `Agent.restart` raises. The sessions are closed by then, and the next turn
+        tries to start the runtime again.
         """
         if self._restarting:
             return False
@@ -157,34 +158,34 @@ class SessionPool:
         return True
 
     async def close(self) -> None:
-        """Let go of every session; for the end, when no turn runs any more."""
+        """Close all sessions; for the end, when no turn runs any more."""
         sessions = {session_id: live.session for session_id, live in self._live.items()}
         self._live.clear()
         await self._close(sessions)
 
     async def _reserve(self, session_ids: frozenset[str]) -> frozenset[str]:
-        """Those of these sessions that nobody has, taken out of use."""
+        """Reserve the sessions that are not in use, and return their ids."""
         try:
             async with time_limit(SYSTEM_CLOCK, self._wait_seconds):
                 while self._restarting:
                     await self._changed.wait()
         except TimeoutError as error:
-            detail = f"the runtime is being started anew; {len(session_ids)} sessions wait for it"
+            detail = f"the runtime is restarting; {len(session_ids)} sessions wait for it"
             raise AgentError(AgentErrorKind.BUSY, detail) from error
-        # No await from here to the caller's `try`: cancelled there, they would stay out of use.
+        # No await from here to the caller's `try`: a cancellation would leave them reserved.
         taken = frozenset(each for each in session_ids if not self.is_in_use(each))
         self._reserved |= taken
         return taken
 
     async def _acquire(self, session_id: str, config: SessionConfig) -> AgentSession:
-        """The session, held and set up."""
+        """The session, in use and configured."""
         try:
             async with time_limit(SYSTEM_CLOCK, self._wait_seconds):
                 taken = await self._wait_for_session_or_slot(session_id, config)
         except TimeoutError as error:
             raise AgentError(
                 AgentErrorKind.BUSY,
-                f"session {session_id}, or a place among {self._size}, did not come free",
+                f"session {session_id}, or one of {self._size} slots, did not become free",
             ) from error
         if isinstance(taken, _Slot):
             if taken.evicted is not None:
@@ -201,13 +202,13 @@ class SessionPool:
     async def _wait_for_session_or_slot(
         self, session_id: str, config: SessionConfig
     ) -> AgentSession | _Slot:
-        """The live session, now held, or a place for it, now taken."""
+        """The live session, now in use, or a slot for it, now taken."""
         while (taken := self._try_acquire(session_id, config)) is None:
             await self._changed.wait()
         return taken
 
     def _try_acquire(self, session_id: str, config: SessionConfig) -> AgentSession | _Slot | None:
-        """What can be had at once; None when it has to be waited for."""
+        """The session or a slot; None if the caller has to wait."""
         if self._restarting or self.is_in_use(session_id) or session_id in self._closing:
             return None
         self._drop_dead(session_id)
@@ -217,17 +218,17 @@ class SessionPool:
             self._live.move_to_end(session_id)
             return live.session
         if live is not None:
-            # What the model is told, and its tools, are given when a session is opened.
-            retired: AgentSession | None = live.session
+            # The instructions and the tools are set when a session is opened.
+            evicted: AgentSession | None = live.session
             del self._live[session_id]
         elif self._has_free_slot():
-            retired = None
+            evicted = None
         else:
-            retired = self._evict_longest_idle()
-            if retired is None:
+            evicted = self._evict_longest_idle()
+            if evicted is None:
                 return None
         self._opening.add(session_id)
-        return _Slot(retired)
+        return _Slot(evicted)
 
     def _has_free_slot(self) -> bool:
         return len(self._live) + len(self._opening) < self._size
@@ -236,18 +237,18 @@ class SessionPool:
         for session_id, live in self._live.items():
             if not live.in_use:
                 del self._live[session_id]
-                log.debug("session %s makes room in the pool", session_id)
+                log.debug("session evicted from the pool: session=%s", session_id)
                 return live.session
         return None
 
     def _drop_dead(self, session_id: str) -> None:
-        """Forget a session that nobody holds and whose runtime has gone."""
+        """Remove an idle session whose runtime has died."""
         live = self._live.get(session_id)
         if live is not None and not live.in_use and not live.session.alive:
             del self._live[session_id]
 
     async def _close_evicted(self, session_id: str, evicted: AgentSession) -> None:
-        """Close the session whose place is taken for another one, or for itself set up anew."""
+        """Close the session whose slot another one takes, or itself with a new configuration."""
         try:
             await self._close({evicted.id: evicted})
         except BaseException:
@@ -256,10 +257,10 @@ class SessionPool:
             raise
 
     async def _open(self, session_id: str, config: SessionConfig, *, in_use: bool) -> AgentSession:
-        """Open a session whose place is taken."""
+        """Open a session that has a slot."""
         try:
             session = await self._agent.open_session(session_id, config)
-            # No await after this one: cancelled there, the session would be open and nobody's.
+            # No await after this one: a cancellation would leave an open session without an owner.
             self._live[session_id] = _PoolEntry(session, in_use)
         finally:
             self._opening.discard(session_id)
@@ -267,20 +268,20 @@ class SessionPool:
         return session
 
     async def _close(self, sessions: dict[str, AgentSession]) -> None:
-        """Close sessions that are out of the pool already; nobody opens them meanwhile."""
+        """Close sessions that were removed from the pool; they cannot be opened during this."""
 
-        def closed(_: object) -> None:
+        def on_closed(_: object) -> None:
             self._closing.difference_update(sessions)
             self._notify_waiters()
 
         self._closing.update(sessions)
         closing = asyncio.gather(*(session.close() for session in sessions.values()))
-        closing.add_done_callback(closed)
-        # Shielded: half closed, a session would stay in the runtime and be nobody's.
+        closing.add_done_callback(on_closed)
+        # Shielded: a half closed session would stay in the runtime without an owner.
         await asyncio.shield(closing)
 
     async def _wait_until_unused(self, timeout: float) -> bool:
-        """Wait until nobody has, opens or closes a session; False when that takes too long."""
+        """Wait until no session is in use, opening or closing; False after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 while (
@@ -302,11 +303,12 @@ class SessionPool:
         self._notify_waiters()
 
     def _notify_waiters(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting callers to check again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 def _differ_by_model_only(current: SessionConfig, wanted: SessionConfig) -> bool:
-    """A model, and its effort, can be changed in a live session; also when nothing differs."""
+    """True if the configurations are equal but for model and effort, which a live session can
+    change."""
     return replace(current, model=wanted.model, effort=wanted.effort) == wanted

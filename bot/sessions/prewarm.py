@@ -1,8 +1,8 @@
-"""Opens sessions before they are asked, so that the answer begins sooner.
+"""Opens sessions before their turns need them, so that the answer begins sooner.
 
-While a turn waits for another one of its thread, and when somebody opens their direct messages with
-the bot. Nothing depends on it: it is bounded, it takes no place that is needed, and whatever goes
-wrong only means that the session is opened when it is asked.
+It does so while a turn waits for another one of its thread, and when a user opens the direct
+messages with the bot. It is optional: it is bounded, closes no other session, and after a failure
+the turn opens the session itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from bot.sessions.pool import SessionPool
 from bot.tasks import BackgroundTasks
 
 MAX_CONCURRENT: Final = 4
+"""Maximum number of sessions opened at the same time."""
 PREWARM_TIMEOUT_SECONDS: Final = 60.0
+"""Timeout for opening one session, in seconds."""
 
 
 class SessionPrewarmer:
@@ -31,16 +33,16 @@ class SessionPrewarmer:
         self._tasks = BackgroundTasks(MAX_CONCURRENT, PREWARM_TIMEOUT_SECONDS, optional=True)
 
     def prewarm_for_turn(self, turn: Turn) -> None:
-        """A turn waits: its session will be asked soon."""
+        """Open the session of a waiting turn."""
         thread, role = turn.message.thread, turn.message.options.role
         self._tasks.spawn("prewarm a session", self._prewarm_thread(thread, role))
 
     def prewarm_for_dm(self, user: str, channel: str) -> None:
-        """Somebody opened their direct messages: they may go on where they left off."""
+        """Open the newest session of a direct message channel that `user` opened."""
         self._tasks.spawn("prewarm a session", self._prewarm_newest(user, channel))
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel what is running."""
         await self._tasks.close(grace=0, cancel_timeout=PREWARM_TIMEOUT_SECONDS)
 
     async def _prewarm_thread(self, thread: ThreadKey, role: str) -> None:
@@ -49,11 +51,11 @@ class SessionPrewarmer:
             await self._prewarm(session)
 
     async def _prewarm_newest(self, user: str, channel: str) -> None:
-        wanted = SessionFilter(owner=user, channel=channel, inactive=False)
-        page = await self._store.list_sessions(wanted, 0, 1)
+        session_filter = SessionFilter(owner=user, channel=channel, inactive=False)
+        page = await self._store.list_sessions(session_filter, 0, 1)
         for session in page.sessions:
             await self._prewarm(session)
 
     async def _prewarm(self, session: SessionRecord) -> None:
-        chosen = await self._model_selector.select(session, session.thread)
-        await self._pool.prewarm(session.id, chosen.config)
+        selection = await self._model_selector.select(session, session.thread)
+        await self._pool.prewarm(session.id, selection.config)

@@ -1,7 +1,7 @@
-"""Roles: named ways of working, each with a session of its own beside a thread's main one.
+"""Loads roles: named instructions, each with a session of its own beside a thread's main one.
 
-Three are built in; the person who runs the bot may write others, or write these anew, in a TOML
-file (`docs/roles.md`). All that is wrong with the file is told in one go.
+Three roles are built in. The operator may add others, or replace these, in a TOML file
+(`docs/roles.md`). All faults of the file are reported together.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from bot.domain.sessions import EFFORTS
 from bot.errors import SettingsError
 
 TOOLS: Final = ("view", "grep", "glob")
-"""The tools that there are: they read and do nothing else (`bot.copilot.file_tools`)."""
+"""The available tools, which only read (`bot.copilot.file_tools`)."""
 MAX_ROLES: Final = 25
+"""Maximum number of roles in the file."""
 MAX_INSTRUCTION_CHARS: Final = 8_000
-"""Of a role's instructions: they come along with every question."""
+"""Maximum length of a role's instructions, in characters: they are part of every prompt."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
 _KEYS: Final = ("instructions", "model", "effort", "tools", "folder")
@@ -30,18 +31,19 @@ _KEYS: Final = ("instructions", "model", "effort", "tools", "folder")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One way of working."""
+    """A role: instructions, and the model and tools for them."""
 
     name: str
-    """What people write before the colon: `review: …`."""
+    """The prefix of a message to the role: `review: …`."""
     instructions: str
-    """What the model is told besides the general instructions."""
+    """Instructions for the model in addition to the general ones."""
     model: str = ""
-    """"" where a more general choice counts, like `effort`."""
+    """Empty if a more general preference counts."""
     effort: str = ""
+    """Empty if a more general preference counts."""
     tools: tuple[str, ...] = ()
     folder: str = ""
-    """The only folder in which the tools may read; an absolute path without symbolic links."""
+    """The only folder that the tools may read; an absolute path without symbolic links."""
 
 
 _PLANNING: Final = """\
@@ -75,52 +77,52 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
         )
     }
 )
-"""The roles that are there without a file, by name."""
+"""The built-in roles by name."""
 
 
 def split_role_prefix(text: str) -> tuple[str, str]:
-    """Whom a message speaks to by its beginning, and what it says: `review: look` is for review.
-    Both are "" where it speaks to nobody, or says nothing."""
-    name, _, said = text.partition(":")
-    return (name.strip().casefold(), said.strip()) if said.strip() else ("", "")
+    """The role that a message is addressed to, and the rest: `review: look` is for `review`. Both
+    are empty strings without a prefix or without a text after it."""
+    name, _, rest = text.partition(":")
+    return (name.strip().casefold(), rest.strip()) if rest.strip() else ("", "")
 
 
 def load_roles(file: Path | None, *, reserved_names: frozenset[str]) -> Mapping[str, Role]:
-    """All roles by name: the built-in ones and those of the file, which go before them.
+    """All roles by name: the built-in ones and those of the file, which replace them.
 
-    `taken` are names that mean something else already: those of the verbs. Raises `SettingsError`
-    with everything that is wrong with the file, each with its remedy.
+    `reserved_names` are the names of commands. Raises `SettingsError` with every fault of the file,
+    each with its remedy.
     """
     if file is None:
         return BUILT_IN_ROLES
     faults: list[str] = []
-    written = [
+    file_roles = [
         _parse_role(name, table, file.parent, reserved_names, faults)
         for name, table in _parse_tables(file, faults)
     ]
-    if len(written) > MAX_ROLES:
-        faults.append(f"there are {len(written)} roles: give {MAX_ROLES} at most.")
+    if len(file_roles) > MAX_ROLES:
+        faults.append(f"there are {len(file_roles)} roles: give {MAX_ROLES} at most.")
     if faults:
         raise SettingsError([f"ROLES_FILE ({file.name}): {fault}" for fault in faults])
-    return MappingProxyType({**BUILT_IN_ROLES, **{role.name: role for role in written}})
+    return MappingProxyType({**BUILT_IN_ROLES, **{role.name: role for role in file_roles}})
 
 
 def _parse_tables(file: Path, faults: list[str]) -> Sequence[tuple[str, Mapping[str, object]]]:
-    """The named tables of the file; whatever else it holds is a fault."""
+    """The named tables of the file; other content is a fault."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError):
         faults.append("give a readable text file in UTF-8.")
         return ()
     except tomllib.TOMLDecodeError as error:
-        faults.append(f"this is not TOML; mend it here: {error}.")
+        faults.append(f"this is not valid TOML; fix it here: {error}.")
         return ()
     tables = []
     for name, table in content.items():
         if isinstance(table, dict):
             tables.append((name, table))
         else:
-            faults.append(f"`{name}` stands outside of a role; put it below a line `[name]`.")
+            faults.append(f"`{name}` is outside of a role; put it below a line `[name]`.")
     return tables
 
 
@@ -131,28 +133,28 @@ def _parse_role(
     reserved_names: frozenset[str],
     faults: list[str],
 ) -> Role:
-    """One role, as far as it can be read; what is wrong with it goes to `faults`."""
-    found: list[str] = []
+    """One role, as far as it is valid; its faults are added to `faults`."""
+    role_faults: list[str] = []
     if not _NAME.fullmatch(name):
-        found.append(
+        role_faults.append(
             "a name is a small letter and up to 30 small letters, digits or hyphens; choose one."
         )
     elif name in reserved_names:
-        found.append("this is the name of an order that I take; choose another one.")
-    found += [
-        f"`{key}` means nothing here; give {', '.join(_KEYS)}, or leave it out."
+        role_faults.append("this is the name of a command; choose another one.")
+    role_faults += [
+        f"`{key}` is not a key of a role; give {', '.join(_KEYS)}, or leave it out."
         for key in table
         if key not in _KEYS
     ]
     role = Role(
         name=name,
-        instructions=_instructions(table, found),
-        model=_text(table, "model", "give the name of a model in quotes.", found),
-        effort=_effort(table, found),
-        tools=_tools(table, found),
-        folder=_folder(table, base_dir, found),
+        instructions=_instructions(table, role_faults),
+        model=_text(table, "model", "give the name of a model in quotes.", role_faults),
+        effort=_effort(table, role_faults),
+        tools=_tools(table, role_faults),
+        folder=_folder(table, base_dir, role_faults),
     )
-    faults += [f"[{name}]: {fault}" for fault in found]
+    faults += [f"[{name}]: {fault}" for fault in role_faults]
     return role
 
 
@@ -168,7 +170,7 @@ def _instructions(table: Mapping[str, object], faults: list[str]) -> str:
     given = table.get("instructions")
     text = strip_unstorable(given).strip() if isinstance(given, str) else ""
     if not text:
-        faults.append("`instructions` are missing: tell the model in a text how to work.")
+        faults.append("`instructions` are missing: say in a text how the model is to work.")
     elif len(text) > MAX_INSTRUCTION_CHARS:
         faults.append(
             f"`instructions` are {len(text):,} characters: shorten them to "
@@ -189,12 +191,12 @@ def _tools(table: Mapping[str, object], faults: list[str]) -> tuple[str, ...]:
     given = table.get("tools", [])
     if isinstance(given, list) and all(tool in TOOLS for tool in given):
         return tuple(tool for tool in TOOLS if tool in given)
-    faults.append(f"`tools`: give a list of {', '.join(TOOLS)}; other tools are not let through.")
+    faults.append(f"`tools`: give a list of {', '.join(TOOLS)}; other tools are not allowed.")
     return ()
 
 
 def _folder(table: Mapping[str, object], base_dir: Path, faults: list[str]) -> str:
-    """The folder, from where the file stands if it is not absolute."""
+    """The folder, relative to the file unless it is absolute; empty if none is given."""
     given = _text(table, "folder", "give a path in quotes.", faults)
     if given and not table.get("tools"):
         faults.append("`folder`: give `tools`, too, or leave it out.")
@@ -204,10 +206,10 @@ def _folder(table: Mapping[str, object], base_dir: Path, faults: list[str]) -> s
         return ""
     try:
         folder = (base_dir / Path(given).expanduser()).resolve()
-        there = folder.is_dir()
+        exists = folder.is_dir()
     except (OSError, RuntimeError, ValueError):
-        there, folder = False, Path()
-    if not there:
-        faults.append("`folder`: there is no such folder; make it, or give another one.")
+        exists, folder = False, Path()
+    if not exists:
+        faults.append("`folder`: this folder does not exist; create it, or give another one.")
         return ""
     return str(folder)

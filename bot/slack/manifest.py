@@ -12,37 +12,37 @@ from typing import Final
 
 BOT_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "app_mention": "somebody mentions the bot",
+        "app_mention": "a user mentions the bot",
         "message.channels": "follow-ups, edits and deletions in public channels",
         "message.groups": "the same in private channels",
         "message.im": "direct messages with the bot",
         "message.mpim": "group direct messages that the bot is in",
-        "app_home_opened": "somebody opens the Home or Messages tab",
-        "agent_session_stopped": "somebody presses Stop",
+        "app_home_opened": "a user opens the Home or Messages tab",
+        "agent_session_stopped": "a user presses Stop",
     }
 )
 """Every event that the bot subscribes to, by its name in the manifest, with the reason."""
 
 SCOPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "app_mentions:read": "hear mentions",
+        "app_mentions:read": "receive mentions",
         "assistant:write": "be an agent: suggested prompts",
-        "channels:history": "hear and read the threads of public channels it is in",
-        "channels:read": "see who is in a public channel before telling somebody of its sessions; "
-        "know which ones it is in, to look for what was missed",
+        "channels:history": "receive and read the messages of public channels it is in",
+        "channels:read": "check who is in a public channel before showing its sessions to a user; "
+        "list the channels it is in, to fetch missed messages",
         "chat:write": "answer, stream, show the status and the Stop button",
         "commands": "the slash command and the message shortcut",
-        "files:write": "give a transcript, or an answer too long for a thread, as a file",
-        "groups:history": "hear and read the threads of private channels it is in",
+        "files:write": "upload a transcript, or an answer too long for a thread, as a file",
+        "groups:history": "receive and read the messages of private channels it is in",
         "groups:read": "the same as channels:read for private channels it is in",
-        "im:history": "hear direct messages",
+        "im:history": "receive direct messages",
         "im:read": "the same as channels:read for direct messages with it",
-        "im:write": "open the direct messages with somebody, to give them a file there",
-        "mpim:history": "hear group direct messages that it is in",
+        "im:write": "open direct messages with a user, to send a file there",
+        "mpim:history": "receive group direct messages that it is in",
         "mpim:read": "the same as channels:read for group direct messages that it is in",
-        "reactions:write": "mark a message that waits its turn",
-        "usergroups:read": "know who is in charge by a user group (ADMIN_GROUP)",
-        "users:read": "names; tell guests, admins and people of other workspaces apart",
+        "reactions:write": "mark a queued message",
+        "usergroups:read": "find the bot's admins by a user group (ADMIN_GROUP)",
+        "users:read": "read names; distinguish guests, admins and users of other workspaces",
     }
 )
 """Every permission that the bot token needs, with the reason."""

@@ -144,7 +144,9 @@ class EventReceiver:
         if body.get("type") == "event_callback":
             return BoltResponse(status=200 if await self._handle_event(body) else 503, body="")
         if installing_team(body) not in ("", self._identity.team):
-            log.info("ignored: %s, %s", _delivery_kind(body), OTHER_WORKSPACE.reason)
+            log.info(
+                "delivery ignored: type=%s reason=%s", _delivery_kind(body), OTHER_WORKSPACE.reason
+            )
             return BoltResponse(status=200, body="")
         request = _build_bolt_request(body, headers)
         if request is None:
@@ -202,7 +204,7 @@ class EventReceiver:
                 )
             case IgnoredEvent() as ignored:
                 level = logging.INFO if ignored.notable else logging.DEBUG
-                log.log(level, "ignored: %s", ignored.reason)
+                log.log(level, "event ignored: reason=%s", ignored.reason)
         return True
 
     async def _record_message(self, message: Message) -> bool:
@@ -230,8 +232,8 @@ class EventReceiver:
             self._client,
             edited.channel,
             edited.user,
-            texts.MENTIONED_BY_EDIT,
-            root_ts=edited.root_ts,
+            edited.root_ts,
+            text=texts.MENTIONED_BY_EDIT,
         )
 
 

@@ -8,42 +8,42 @@ from bot.errors import BotError
 
 APP_NAME: Final = "Threadpilot"
 
-# One sentence each ------------------------------------------------------------------------------
+# Sentences --------------------------------------------------------------------------------------
 
 WENT_WRONG: Final = BotError.user_message
-NO_QUESTION: Final = "There is no question yet. Please write what you would like to know."
+NO_QUESTION: Final = "Your question is empty. Write what you would like to know."
 TOO_LONG: Final = (
-    "That is {length:,} characters and I take up to {limit:,} here. Please shorten it, "
-    "or mention me in a channel: messages may be longer."
+    "That's {length:,} characters, and I can take up to {limit:,} here. Shorten it, or mention me "
+    "in a channel, where messages can be longer."
 )
 NOT_IN_CHANNEL: Final = (
     "I'm not in this conversation yet. Type /invite @{name} in the channel, then ask again."
 )
-READ_ONLY: Final = "I can't post in this channel. Please ask me in another one."
-BUSY: Final = "Too many people are asking just now. Please try again in a minute."
+READ_ONLY: Final = "I can't post in this channel. Ask me in another one."
+BUSY: Final = "I'm getting too many questions right now. Try again in a minute."
 QUESTION_DELAYED: Final = (
-    "Your question is safe with me. I can't put it into the channel just now, and will as soon as "
-    "I can."
+    "I can't post your question in the channel right now. I've saved it and will post it as soon "
+    "as I can."
 )
 QUESTION_EXPIRED: Final = (
-    "I couldn't ask your question for more than an hour, so I've let it go. Please ask again."
+    "I couldn't post your question for more than an hour, so I've dropped it. Please ask again."
 )
 MENTIONED_BY_EDIT: Final = (
-    "I don't pick up mentions that are added by an edit. Please mention me in a new message."
+    "I don't see mentions that are added by an edit. Mention me in a new message."
 )
-OLD_BUTTON: Final = "This button is from an earlier time and does nothing any more."
-TOO_SLOW: Final = "That took too long and Slack has closed the door. Please try once more."
+OLD_BUTTON: Final = "This button has expired."
+TOO_SLOW: Final = "That took too long, and Slack stopped waiting. Please try again."
 UNKNOWN_COMMAND: Final = "I don't know this command."
 
 # Replies ----------------------------------------------------------------------------------------
 
 FULL_ANSWER_IN_FILE: Final = (
     "This is only the beginning: the answer is too long for a thread. All of it is in the file "
-    "{name} here."
+    "{name} in this thread."
 )
 FULL_ANSWER_UNAVAILABLE: Final = (
-    "This is only the beginning: the answer is too long for a thread, and I couldn't put it into a "
-    "file. You get all of it by the order !export."
+    "This is only the beginning: the answer is too long for a thread, and I couldn't upload it as "
+    "a file. Send !export to get all of it."
 )
 
 # A question in a channel ------------------------------------------------------------------------
@@ -66,15 +66,15 @@ MODAL_TITLE: Final = "Ask a question"
 MODAL_SEND: Final = "Ask"
 MODAL_CANCEL: Final = "Cancel"
 QUESTION_LABEL: Final = "Your question"
-QUESTION_HINT: Final = "I post it to the channel in your name and answer in its thread."
+QUESTION_HINT: Final = "I'll post it in the channel with your name and reply in its thread."
 ABOUT_SHORTCUT: Final = "Ask Copilot about this"
 ABOUT_DESCRIPTION: Final = "Ask about a message; the answer comes in its thread"
 ABOUT_TITLE: Final = "Ask about a message"
 ABOUT_LABEL: Final = "What should I do with it?"
-ABOUT_HINT: Final = "I answer in the message's thread, where everybody can read it."
+ABOUT_HINT: Final = "I'll reply in the message's thread, where everyone can read it."
 ABOUT_QUOTED: Final = "The message:"
-ABOUT_CLIPPED: Final = "It is long: I read its first {limit:,} characters."
-ABOUT_EMPTY: Final = "There are no words in this message that I could read."
+ABOUT_CLIPPED: Final = "It's long, so I only read its first {limit:,} characters."
+ABOUT_EMPTY: Final = "This message has no text that I can read."
 
 # The agent's own pages --------------------------------------------------------------------------
 
@@ -90,5 +90,5 @@ PROMPTS: Final[tuple[tuple[str, str], ...]] = (
 
 OPEN_THREAD: Final = "Open the thread"
 SELECT_PLACEHOLDER: Final = "Choose"
-CONFIRM_TITLE: Final = "Are you sure?"
-CONFIRM_DENY: Final = "No"
+CONFIRM_TITLE: Final = "{action}?"
+CONFIRM_DENY: Final = "Cancel"

@@ -12,10 +12,10 @@ from typing import Final
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.domain.turns import ReplyPart, Turn
 from bot.ports import Clock, Reply
-from bot.slack.api.calls import CallContext, SlackCallError
+from bot.slack.api.calls import SlackCallError
 from bot.slack.api.client import SlackClient
+from bot.slack.api.ephemeral import post_ephemeral
 from bot.slack.api.late_calls import LateCalls
-from bot.slack.api.rate_limiter import Priority
 from bot.slack.formatting.sanitize import escape_mentions
 from bot.slack.identity import BotIdentity
 from bot.slack.replies.delivery import ReplyDelivery, delivery_for
@@ -161,14 +161,13 @@ class SlackWorkspace:
         message that starts a thread it goes into the channel.
         """
         try:
-            await self._client.call(
-                self._client.web.chat_postEphemeral,
-                CallContext(priority=Priority.HIGH),
+            await post_ephemeral(
+                self._client,
+                message.thread.channel,
+                message.user,
+                "" if message.starts_thread else message.thread.root_ts,
                 max_wait=5.0,
                 seconds=_CALL_SECONDS,
-                channel=message.thread.channel,
-                user=message.user,
-                thread_ts=None if message.starts_thread else message.thread.root_ts,
                 markdown_text=escape_mentions(text),
             )
         except SlackCallError as error:

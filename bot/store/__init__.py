@@ -1,4 +1,4 @@
-"""The database: what has been accepted, and how far each turn got."""
+"""The store: accepted messages, turns, sessions, and what belongs to them."""
 
 from bot.store.sqlite.store import open_store
 

@@ -1,4 +1,4 @@
-"""Who looks at the bot from outside: metrics for Prometheus, traces by OpenTelemetry.
+"""Telemetry: metrics for Prometheus, traces by OpenTelemetry.
 
-The only place that knows either; the rest of the bot tells `bot.ports.Telemetry` what happens.
+The only package that uses either library. The rest of the bot calls `bot.ports.Telemetry`.
 """

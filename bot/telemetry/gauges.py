@@ -1,4 +1,4 @@
-"""How the bot stands at the moment of looking: gauges for Prometheus, asked when it asks."""
+"""Reads the bot's current state into gauges, each time that Prometheus asks."""
 
 from __future__ import annotations
 
@@ -14,55 +14,57 @@ from prometheus_client import CollectorRegistry, Gauge
 log = logging.getLogger(__name__)
 
 _READ_TIMEOUT_SECONDS: Final = 2.0
-"""How long one look may take."""
+"""Timeout for reading one value, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusProbe:
-    """What can be seen of a bot that runs."""
+    """Functions that read the state of a running bot."""
 
     running_turns: Callable[[], int]
-    """Turns that run."""
+    """Number of running turns."""
     queued_turns: Callable[[], Awaitable[int]]
-    """Turns that wait."""
+    """Number of queued turns."""
     max_sessions: int
-    """How many sessions may be live."""
+    """Maximum number of live sessions."""
     live_sessions: Callable[[], int]
-    """How many are."""
+    """Number of live sessions."""
     paused: Callable[[], bool]
     runtime_memory: Callable[[], Awaitable[int]]
-    """Bytes that the runtime takes; 0 while it does not run."""
+    """Memory of the runtime in bytes; 0 while it does not run."""
     is_connected: Callable[[], bool]
-    """Whether Slack is heard."""
+    """True if events of Slack are received."""
     is_backfilling: Callable[[], bool]
-    """Whether something that was said while nothing was heard is still to be read."""
+    """True if missed messages are still to be fetched."""
 
 
 class Gauges:
-    """Looks at a bot. What could not be seen is `NaN`: unknown, and not an old number."""
+    """Gauges of a bot's state. A value that cannot be read is `NaN`, not an old number."""
 
     def __init__(self, registry: CollectorRegistry, probe: StatusProbe) -> None:
-        """Adds its gauges to `registry`: once to each."""
+        """Add the gauges to `registry`, which must not have them yet."""
         self._probe = probe
 
         def gauge(name: str, meaning: str) -> Gauge:
             return Gauge(f"threadpilot_{name}", meaning, registry=registry)
 
-        self._running_turns = gauge("turns_running", "Turns that run.")
-        self._queued_turns = gauge("turns_waiting", "Turns that wait: the queue's length.")
+        self._running_turns = gauge("turns_running", "Running turns.")
+        self._queued_turns = gauge("turns_waiting", "Queued turns.")
         self._live_sessions = gauge("sessions_live", "Copilot sessions that are open.")
         self._max_sessions = gauge("sessions_places", "Copilot sessions that may be open at once.")
-        self._paused = gauge("paused", "1 while somebody in charge has paused the bot, else 0.")
+        self._paused = gauge("paused", "1 while an admin has paused the bot, else 0.")
         self._runtime_memory = gauge(
             "runtime_memory_bytes", "Memory of the Copilot runtime; 0 while it does not run."
         )
-        self._connected = gauge("hearing", "1 while Slack is heard, in either mode, else 0.")
+        self._connected = gauge(
+            "hearing", "1 while events of Slack are received, in either mode, else 0."
+        )
         self._backfilling = gauge(
-            "catching_up", "1 while what was said in a gap is still to be read, else 0."
+            "catching_up", "1 while messages of a gap are still to be fetched, else 0."
         )
 
     async def refresh(self) -> None:
-        """Set every gauge. Bounded; raises nothing but cancellation."""
+        """Read every value and set its gauge. Bounded; raises nothing but cancellation."""
         probe = self._probe
         self._running_turns.set(probe.running_turns())
         self._live_sessions.set(probe.live_sessions())
@@ -82,5 +84,5 @@ async def _read_value(value: Awaitable[int]) -> float:
         async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
             return float(await value)
     except Exception as error:
-        log.warning("a gauge could not be read: %r", error)
+        log.warning("gauge could not be read: error=%r", error)
         return math.nan

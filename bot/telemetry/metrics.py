@@ -1,8 +1,7 @@
-"""What happens in the bot as numbers for Prometheus: counters and histograms.
+"""Counts and times what happens in the bot, for Prometheus.
 
-No label names a person, a channel or a thread, and every label has a bounded number of values.
-Units and names are those that prometheus.io/docs/practices/naming advises. Each bot has a registry
-of its own.
+No label identifies a user, a channel or a thread, and every label has a bounded number of values.
+Units and names follow prometheus.io/docs/practices/naming. Each bot has its own registry.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.ports import Clock, Observation, Telemetry, TurnStep
 
 _FAST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds, for what takes milliseconds when all is well."""
+"""Histogram buckets in seconds, for operations that normally take milliseconds."""
 _ACK_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0)
-"""Slack waits 3 s (docs.slack.dev/apis/events-api); it gets its own bucket."""
+"""Histogram buckets in seconds. Slack waits 3 s (docs.slack.dev/apis/events-api), which has its own
+bucket."""
 _API_CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _WAIT_BUCKETS: Final = (
     0.1,
@@ -39,23 +39,24 @@ _WAIT_BUCKETS: Final = (
     600.0,
     1800.0,
 )
-"""For what a person waits for."""
+"""Histogram buckets in seconds, for what a user waits for."""
 
 MAX_MODELS: Final = 20
+"""Maximum number of models with their own label. Users choose models by name."""
 OTHER_MODEL: Final = "other"
-"""The label of all models beyond the first so many: people choose models by name."""
+"""The label of all further models."""
 
 
 class PrometheusTelemetry(Telemetry):
     """Counts and times, for Prometheus."""
 
     def __init__(self, clock: Clock) -> None:
-        """Turns are timed by `clock`."""
+        """`clock` times the turns."""
         self.registry = CollectorRegistry()
         self._clock = clock
         self._labelled_models: set[str] = set()
         self._awaiting_first_text: dict[int, Turn] = {}
-        """Turns that run and of whose reply nothing stands in the thread yet."""
+        """Running turns whose reply has no text in the thread yet."""
         self._register_metrics()
 
     def _register_metrics(self) -> None:
@@ -66,81 +67,81 @@ class PrometheusTelemetry(Telemetry):
         )
         self._messages = Counter(
             "threadpilot_messages",
-            "Messages at the inbox's door, by what became of them.",
+            "Messages offered to the inbox, by result.",
             ["acceptance"],
             registry=registry,
         )
         self._turns = Counter(
             "threadpilot_turns",
-            "Turns that have ended, by their last state.",
+            "Turns that have ended, by final state.",
             ["state"],
             registry=registry,
         )
         self._ack_seconds = Histogram(
             "threadpilot_acknowledge_seconds",
-            "From reading what Slack brings to acknowledging it, by answer; Slack allows 3 s.",
+            "From reading a delivery of Slack to acknowledging it, by answer; Slack allows 3 s.",
             ["answer"],
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self._wait_seconds = Histogram(
             "threadpilot_turn_wait_seconds",
-            "From a message on record to the beginning of its turn.",
+            "From storing a message to the start of its turn.",
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
         self._first_text_seconds = Histogram(
             "threadpilot_first_text_seconds",
-            "From a message on record to the first text of its reply in the thread.",
+            "From storing a message to the first text of its reply in the thread.",
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
         self._turn_seconds = Histogram(
             "threadpilot_turn_seconds",
-            "From a message on record to the end of its turn, by last state.",
+            "From storing a message to the end of its turn, by final state.",
             ["state"],
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
         self._step_seconds = Histogram(
             "threadpilot_step_seconds",
-            "Steps of a turn in the Copilot runtime: a session resumed or created, a prompt taken.",
+            "Steps of a turn in the Copilot runtime: resume or create a session, accept a prompt.",
             ["step"],
             buckets=_FAST_BUCKETS,
             registry=registry,
         )
         self._api_call_count = Counter(
             "threadpilot_slack_calls",
-            "Tries to call a method of Slack's Web API, by answer; ratelimited is HTTP 429.",
+            "Attempts to call a method of Slack's Web API, by answer; ratelimited is HTTP 429.",
             ["method", "answer"],
             registry=registry,
         )
         self._api_call_seconds = Histogram(
             "threadpilot_slack_call_seconds",
-            "How long Slack takes to answer a call, by method.",
+            "Time that Slack takes to answer a call, by method.",
             ["method"],
             buckets=_API_CALL_BUCKETS,
             registry=registry,
         )
         self._tokens = Counter(
             "threadpilot_tokens",
-            "Tokens that models took (input) and gave (output).",
+            "Tokens that models read (input) and wrote (output).",
             ["model", "kind"],
             registry=registry,
         )
         self._restarts = Counter(
             "threadpilot_runtime_restarts",
-            "Times that the Copilot runtime was started again.",
+            "Restarts of the Copilot runtime.",
             registry=registry,
         )
         self._connections = Gauge(
             "threadpilot_slack_lines",
-            "Lines to Slack by Socket Mode that are up; 0 with SLACK_MODE=http.",
+            "Open Socket Mode connections to Slack; 0 with SLACK_MODE=http.",
             registry=registry,
         )
         self._commit_seconds = Histogram(
             "threadpilot_database_commit_seconds",
-            "Commits of the database, until they are on disk, by result.",
+            "Time of a database commit until it is on disk, by result.",
             ["result"],
             buckets=_FAST_BUCKETS,
             registry=registry,
@@ -148,7 +149,7 @@ class PrometheusTelemetry(Telemetry):
         self._initialize_labels()
 
     def _initialize_labels(self) -> None:
-        """What has not happened yet is there as 0, so that its first time shows as a rise."""
+        """Set the series that exist to 0, so that the first event shows as a rise."""
         for acceptance in AcceptStatus:
             self._messages.labels(acceptance.value)
         for state in TurnState:
@@ -179,7 +180,7 @@ class PrometheusTelemetry(Telemetry):
     def observe_turn(self, turn: Turn) -> Iterator[None]:
         if turn.epoch == 1 and not turn.state.final:
             self._wait_seconds.observe(self._seconds_since_accepted(turn))
-        if not turn.prompted:  # else an earlier claim may have shown something
+        if not turn.prompted:  # else an earlier claim may have posted text
             self._awaiting_first_text[turn.id] = turn
         try:
             yield
@@ -235,12 +236,12 @@ class PrometheusTelemetry(Telemetry):
     # --------------------------------------------------------------------------------------------
 
     def _seconds_since_accepted(self, turn: Turn) -> float:
-        """Seconds since the turn's message was put on record; never less than none, though the
-        machine's clock be put back."""
+        """Seconds since the turn's message was stored. Not below 0, even if the system clock was
+        set back."""
         return max(0.0, self._clock.now() - turn.accepted_at)
 
     def _model_label(self, model: str) -> str:
-        """The model's label."""
+        """The model's label: its name, or `OTHER_MODEL` once there are `MAX_MODELS`."""
         if model not in self._labelled_models:
             if len(self._labelled_models) >= MAX_MODELS:
                 return OTHER_MODEL

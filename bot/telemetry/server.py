@@ -1,6 +1,6 @@
-"""The operators' door: `/metrics`, `/healthz` and `/readyz`, apart from the one that Slack uses.
+"""Serves `/metrics`, `/healthz` and `/readyz` for operators, on its own port.
 
-It listens on loopback unless told otherwise. It takes no orders and shows nothing of anybody.
+It listens on loopback by default. It accepts no commands and shows no data of users.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bot.telemetry.gauges import Gauges, StatusProbe
 log = logging.getLogger(__name__)
 
 READY_SECONDS: Final = 3.0
-"""How long the bot may take to say that it is ready: less than a database that is locked does."""
+"""Timeout for the ready check, in seconds: shorter than the wait for a locked database."""
 
 BOUNDS: Final = ServerLimits(max_connections=32)
 
 
 class TelemetryServer:
-    """Answers those who look after the bot."""
+    """An HTTP server for the bot's operators."""
 
     def __init__(self, registry: CollectorRegistry, bounds: ServerLimits = BOUNDS) -> None:
         self._registry = registry
@@ -34,17 +34,20 @@ class TelemetryServer:
         self._gauges: Gauges | None = None
         self._ready_check: Callable[[], Awaitable[bool]] | None = None
         self.port = 0
-        """Where it listens, once it is open."""
+        """The port that it listens on, or 0 while it is closed."""
 
     def set_probe(self, probe: StatusProbe, ready_check: Callable[[], Awaitable[bool]]) -> None:
-        """The bot runs: from now on this can be seen of it. `ready` says whether messages are heard
-        and could be recorded; it may raise `BotError`, which means no."""
+        """Serve the state of a running bot from now on.
+
+        `ready_check` returns True if messages are received and can be stored. It may raise
+        `BotError`, which means that the bot is not ready.
+        """
         self._gauges = Gauges(self._registry, probe)
         self._ready_check = ready_check
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[None]:
-        """Answer while inside. Raises `SettingsError` when the address cannot be had."""
+        """Serve until the block ends. Raises `SettingsError` if the address is not available."""
         app = web.Application(client_max_size=1_024)
         app.router.add_get("/metrics", self._handle_metrics)
         add_health_routes(app, self._is_ready, READY_SECONDS)
@@ -52,7 +55,7 @@ class TelemetryServer:
             *(app, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
         )
         async with server as self.port:
-            log.info("metrics and health checks are at port %d", self.port)
+            log.info("telemetry server started: port=%d", self.port)
             yield
 
     async def _handle_metrics(self, _: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
-"""Who looks from outside, as the settings say: metrics, traces, both or nobody.
+"""Sets up metrics, traces, both or neither, by the settings.
 
-The packages for traces are an extra. They are imported here only, and only when traces are wanted.
+The packages for traces are an extra. Only this module imports them, and only if traces are enabled.
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ NO_PACKAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySetup:
-    """Who looks at a bot."""
+    """The telemetry of a bot."""
 
     telemetry: Telemetry
-    """Is told what happens."""
     server: TelemetryServer | None
-    """Where the operators look; None when there is no such door."""
+    """The server for operators, or None if it is disabled."""
 
     def set_probe(self, probe: StatusProbe, ready_check: Callable[[], Awaitable[bool]]) -> None:
-        """The bot hears Slack: `TelemetryServer.set_probe`."""
+        """As `TelemetryServer.set_probe`. Has no effect without a server."""
         if self.server is not None:
             self.server.set_probe(probe, ready_check)
 
@@ -48,9 +47,9 @@ class TelemetrySetup:
 async def open_telemetry(
     *, clock: Clock, metrics_host: str, metrics_port: int, otlp_endpoint: str
 ) -> AsyncIterator[TelemetrySetup]:
-    """Metrics are served at a port that is not 0, traces sent to an endpoint that is not empty.
+    """Serve metrics unless the port is 0, and send traces unless the endpoint is empty.
 
-    Raises `SettingsError` when the address cannot be had or the packages for traces are missing.
+    Raises `SettingsError` if the address is not available or the packages for traces are missing.
     """
     async with AsyncExitStack() as stack:
         members: list[Telemetry] = []
@@ -85,7 +84,7 @@ async def _open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Telemetry]
 
 
 class CompositeTelemetry(Telemetry):
-    """Passes everything on to several telemetries."""
+    """Passes every call on to several members."""
 
     def __init__(self, members: Sequence[Telemetry]) -> None:
         self._members = tuple(members)
@@ -141,7 +140,7 @@ class CompositeTelemetry(Telemetry):
     def _observe_all(
         self, enter: Callable[[Telemetry], AbstractContextManager[Observation]]
     ) -> Iterator[Observation]:
-        """What is said to one outcome, all are told."""
+        """An observation whose outcome is copied to those of all members."""
         observation = Observation()
         with ExitStack() as stack:
             observations = [stack.enter_context(enter(member)) for member in self._members]

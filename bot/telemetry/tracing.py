@@ -1,16 +1,17 @@
-"""One trace for each turn, by OpenTelemetry: from Slack's event to the end of the turn.
+"""Records one OpenTelemetry trace for each turn: from Slack's event to the end of the turn.
 
-    event (heard → on record)
-    ├── wait (on record → claimed)
+    event (received → stored)
+    ├── wait (stored → claimed)
     └── turn (claimed → ended), one for each claim: after a restart there is a second
-        ├── resume, create, prompt: what the Copilot runtime does; its own spans are below these
+        ├── resume, create, prompt: steps in the Copilot runtime; its own spans are below these
         └── slack chat.appendStream …: each call of Slack's Web API
 
-The ids of the trace and of its first span follow from the message (workspace, channel, `ts`): so a
-turn is one trace across restarts, and nothing has to be kept for that. The SDK of the runtime reads
-the current context by itself and hands it on (`copilot/_telemetry.py`, github-copilot-sdk 1.0.25).
+The ids of the trace and of its first span are derived from the message (workspace, channel, `ts`).
+So a turn is one trace across restarts, without stored ids. The runtime's SDK reads the current
+context and passes it on (`copilot/_telemetry.py`, github-copilot-sdk 1.0.25).
 
-Spans name turns and threads by their ids. No text, no name of a person, no error's words.
+Spans identify turns and threads by their ids. They have no message text, no user names and no error
+texts.
 """
 
 from __future__ import annotations
@@ -41,17 +42,20 @@ from bot.logs import trace_context
 from bot.ports import Clock, Observation, Telemetry, TurnStep
 
 _EXPORT_SECONDS: Final = 5.0
+"""Timeout for one export, in seconds."""
 _CLOSE_SECONDS: Final = 5.0
-"""How long the end of the bot waits for the last spans to be taken."""
+"""Timeout for the export of the last spans when the bot stops, in seconds."""
 
 _FAILED_STATES: Final = frozenset({TurnState.FAILED, TurnState.LOST})
 
-_forced_span_context: ContextVar[SpanContext | None] = ContextVar("ids", default=None)
-_received_at: ContextVar[int | None] = ContextVar("heard", default=None)
+_forced_span_context: ContextVar[SpanContext | None] = ContextVar(
+    "forced_span_context", default=None
+)
+_received_at: ContextVar[int | None] = ContextVar("received_at", default=None)
 
 
 class _MessageIdGenerator(RandomIdGenerator):
-    """Random ids, but for the first span of a trace those that follow from its message."""
+    """Random ids, but ids that are derived from the message for the first span of a trace."""
 
     def generate_trace_id(self) -> int:
         forced = _forced_span_context.get()
@@ -64,10 +68,10 @@ class _MessageIdGenerator(RandomIdGenerator):
 
 @asynccontextmanager
 async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTelemetry]:
-    """Traces go to `endpoint` (OTLP over HTTP, without `/v1/traces`) while inside; leaving sends
-    what is left, bounded to 5 s. What cannot be sent is dropped.
+    """Send traces to `endpoint` (OTLP over HTTP, without `/v1/traces`) until the block ends.
 
-    The standard's other variables are heeded where they are set in the environment:
+    The end of the block sends the remaining spans, bounded to 5 s. Spans that cannot be sent are
+    dropped. Other variables of the standard apply if they are set in the environment:
     `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and so on
     (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
     """
@@ -99,7 +103,7 @@ class TracingTelemetry(Telemetry):
         self._tracer = provider.get_tracer("threadpilot", __version__)
         self._clock = clock
         self._turn_spans: dict[int, Span] = {}
-        """The spans of turns that run."""
+        """The spans of running turns, by turn id."""
         self._turns_with_text: set[int] = set()
 
     @contextmanager
@@ -192,7 +196,7 @@ class TracingTelemetry(Telemetry):
 
     @contextmanager
     def _child_span(self, name: str, kind: SpanKind) -> Iterator[Span]:
-        """A span of the turn that runs; none for what belongs to no turn."""
+        """A span of the running turn, or an invalid span outside of a turn."""
         if not trace.get_current_span().get_span_context().is_valid:
             yield trace.INVALID_SPAN
             return
@@ -208,7 +212,7 @@ class TracingTelemetry(Telemetry):
 
     @contextmanager
     def _activate_span(self, span: Span) -> Iterator[None]:
-        """The span is the current one inside, and what an exception says stays out of it."""
+        """Make the span the current one in the block. It does not record the text of exceptions."""
         token = otel.attach(trace.set_span_in_context(span))
         try:
             yield
@@ -216,7 +220,7 @@ class TracingTelemetry(Telemetry):
             otel.detach(token)
 
     def _root_span_context(self, message: Message) -> SpanContext:
-        """The first span of a message's trace, which may have been made before a restart."""
+        """The first span of a message's trace. It may have been recorded before a restart."""
         key = message.thread
         name = f"{key.team}/{key.channel}/{message.ts}"
         digest = hashlib.sha256(name.encode()).digest()
@@ -246,13 +250,15 @@ def _to_nanoseconds(seconds: float) -> int:
 
 
 async def _shut_down(provider: TracerProvider) -> None:
-    """Send what is left, or give it up. On a thread of its own, which the end of the program does
-    not wait for: the collector may hang."""
+    """Send the remaining spans, or drop them after the timeout.
+
+    Runs on its own thread, which the end of the program does not wait for: the collector may hang.
+    """
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def close() -> None:
         provider.shutdown()
-        with suppress(RuntimeError):  # the loop has ended meanwhile
+        with suppress(RuntimeError):  # the loop has ended since
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=close, name="closing the traces", daemon=True).start()

@@ -1,1 +1,1 @@
-"""The way of a turn: inbox, runner, processor, responder."""
+"""Processing of turns: inbox, runner, processor, responder, queue notices."""

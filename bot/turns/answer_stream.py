@@ -1,4 +1,4 @@
-"""Asking a live session one prompt: what it says becomes the answer, what it costs is added up."""
+"""Streams the answer of a live session to a prompt into a reply, and adds up its token usage."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ log = logging.getLogger(__name__)
 
 
 class ActivePrompts:
-    """The sessions that are being asked for one turn, for whoever wants to stop it."""
+    """The sessions that answer one turn, so that the turn can be stopped."""
 
     def __init__(self) -> None:
         self._sessions: list[AgentSession] = []
         self.stop_requested = False
+        """True once the turn is to stop."""
 
     @contextmanager
     def track(self, session: AgentSession) -> Iterator[None]:
-        """A session is being asked while inside."""
+        """Register a session that answers while inside."""
         self._sessions.append(session)
         try:
             yield
@@ -39,13 +40,13 @@ class ActivePrompts:
             self._sessions.remove(session)
 
     async def stop_all(self) -> None:
-        """Stop what is being asked, and what would be asked next."""
+        """Abort all sessions that answer, and prevent further prompts."""
         self.stop_requested = True
         await asyncio.gather(*(session.abort() for session in self._sessions))
 
 
 class UsageMeter:
-    """What asking costs, added up while it goes on."""
+    """Adds up the token usage and the duration of a turn."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -56,23 +57,23 @@ class UsageMeter:
         self._context = ContextUsage(tokens=0, limit=0)
 
     def start_timer(self) -> None:
-        """From now on time is counted; also that of a first asking that came to nothing."""
+        """Start the timer, unless it runs: the time of a failed first try counts too."""
         if self._started_at is None:
             self._started_at = self._clock.monotonic()
 
     def add(self, event: TokensUsed | ContextUsage) -> None:
-        """One more model call, or a look at the context."""
+        """Add the tokens of a model call, or note the size of the context."""
         match event:
-            case TokensUsed(model=model, input_tokens=taken, output_tokens=given):
+            case TokensUsed(model=model, input_tokens=tokens_in, output_tokens=tokens_out):
                 self._model = model
-                self._input_tokens += taken
-                self._output_tokens += given
+                self._input_tokens += tokens_in
+                self._output_tokens += tokens_out
             case ContextUsage():
                 self._context = event
 
     @property
     def total_usage(self) -> TokenUsage:
-        """What it came to up to now."""
+        """The usage up to now."""
         return TokenUsage(
             model=self._model,
             input_tokens=self._input_tokens,
@@ -92,8 +93,11 @@ async def stream_answer(
     on_prompt_accepted: Callable[[str], Awaitable[None]],
     sink: Reply | None = None,
 ) -> bool:
-    """Ask, and pass the answer on as it comes; whether it was stopped. `taken` is told the id of
-    the prompt in the session's history. Raises `AgentError`, and what `taken` raises."""
+    """Send the prompt and stream the answer to `buffer` and `sink`. True if it was stopped.
+
+    `on_prompt_accepted` gets the id of the prompt in the session's history. Raises `AgentError`,
+    and what `on_prompt_accepted` raises.
+    """
     stopped = False
     usage_meter.start_timer()
     async with aclosing(session.ask(prompt)) as events:
@@ -102,9 +106,9 @@ async def stream_answer(
                 case PromptAccepted(event_id=event_id):
                     await on_prompt_accepted(event_id)
                 case TextDelta(text=text):
-                    more = buffer.add(text)
+                    delta = buffer.add(text)
                     if sink is not None:
-                        sink.append(more)
+                        sink.append(delta)
                 case TextRetracted():
                     if buffer.discard_current() and sink is not None:
                         sink.replace(buffer.text)
@@ -115,13 +119,10 @@ async def stream_answer(
                     usage_meter.add(event)
                 case AnswerStopped():
                     stopped = True
+    usage = usage_meter.total_usage
     log.debug(
-        "model %s took %d tokens and gave %d",
-        *(
-            usage_meter.total_usage.model,
-            usage_meter.total_usage.input_tokens,
-            usage_meter.total_usage.output_tokens,
-        ),
+        "answer streamed: model=%s input_tokens=%d output_tokens=%d",
+        *(usage.model, usage.input_tokens, usage.output_tokens),
     )
     return stopped
 
@@ -130,10 +131,10 @@ _SEPARATOR = "\n\n"
 
 
 class AnswerBuffer:
-    """What the model has said up to here.
+    """The answer of the model up to now.
 
-    A prompt may be answered in several messages (one per model call), shown with a blank line
-    between them. What a model call said before it failed and was tried again does not count.
+    An answer may consist of several messages, one per model call, with a blank line between them.
+    The text of a model call that failed and was retried does not count.
     """
 
     def __init__(self) -> None:
@@ -142,11 +143,11 @@ class AnswerBuffer:
 
     @property
     def text(self) -> str:
-        """The whole answer up to here."""
+        """The whole answer up to now."""
         return _SEPARATOR.join(part for part in (*self._completed, "".join(self._current)) if part)
 
     def add(self, text: str) -> str:
-        """The model said more; what of it is to be appended to what is shown."""
+        """Add a delta. Returns the text to append to the shown answer, or an empty string."""
         if not text:
             return ""
         first = not self._current
@@ -154,19 +155,19 @@ class AnswerBuffer:
         return _SEPARATOR + text if first and self._completed else text
 
     def discard_current(self) -> bool:
-        """The current message does not count; whether anything of it had been shown."""
+        """Discard the current message. True if any of it was shown."""
         shown = bool(self._current)
         self._current.clear()
         return shown
 
     def discard_all(self) -> None:
-        """Nothing of it counts: it is asked for anew."""
+        """Discard the whole answer, before a retry."""
         self._completed.clear()
         self._current.clear()
 
     def complete_current(self, text: str) -> bool:
-        """The current message is complete and says `text`; whether that differs from what had
-        been added (then everything shown has to be replaced)."""
+        """Complete the current message with `text`. True if `text` differs from the added deltas:
+        then the shown answer has to be replaced."""
         differs = "".join(self._current) != text
         self._current.clear()
         if text:

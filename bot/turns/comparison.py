@@ -1,7 +1,7 @@
-"""Comparing models: copies of a session are asked the same, each with another model, all at once.
+"""Compares models: sends a prompt to copies of a session, each with another model, in parallel.
 
-Their order is shuffled and their names are left out, so that people judge the answers. Each copy
-stays until one is gone on with: that one becomes the thread's session, the others are deleted.
+The order of the models is shuffled and their names are hidden, so that users judge the answers. The
+copies stay until one is kept: it becomes the thread's session, and the others are deleted.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 LABELS: Final = "ABCD"
 MAX_MODELS: Final = len(LABELS)
-"""So many models can be compared at once."""
+"""Maximum number of models in a comparison."""
 
-# What people are told ---------------------------------------------------------------------------
+# Texts for users --------------------------------------------------------------------------------
 
 HEADING: Final = "**{label}**"
 NAMED_HEADING: Final = "**{label}** · {model} · {seconds:.1f} s · {tokens:,} tokens"
 STOPPED: Final = "Stopped."
-NO_ANSWER: Final = "_No answer: {sentence}_"
+NO_ANSWER: Final = "_No answer: {reason}_"
 
 # ------------------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ _ANSWER_SEPARATOR: Final = "\n\n---\n\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ModelAnswer:
-    """What one copy said."""
+    """The answer of one copy."""
 
     candidate: Candidate
     text: str
@@ -54,7 +54,7 @@ class _ModelAnswer:
 
 
 class ComparisonRunner:
-    """Asks several models the same."""
+    """Runs turns that compare several models."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class ComparisonRunner:
         *,
         turn_seconds: float,
     ) -> None:
-        """`turn_seconds` is how long each model may take."""
+        """`turn_seconds` is the timeout of each model."""
         self._store = store
         self._agent = agent
         self._pool = pool
@@ -77,41 +77,41 @@ class ComparisonRunner:
     async def run_comparison(
         self, turn: Turn, source: SessionRecord, prompt: str, active_prompts: ActivePrompts
     ) -> TurnResult:
-        """How a turn ends that compares; what came of it is on record. Raises `StoreError`, and
-        `AgentError` when the session cannot be copied."""
+        """Compare the models of a turn and save the comparison. Returns the result of the turn.
+        Raises `StoreError`, and `AgentError` if the session cannot be copied."""
         models = list(turn.message.options.compare_models[:MAX_MODELS])
         random.SystemRandom().shuffle(models)
         copies = [await self._copy_session(source, model) for model in models]
         async with asyncio.TaskGroup() as group:
-            asked = [
+            tasks = [
                 group.create_task(self._ask_copy(turn, label, copy, prompt, active_prompts))
                 for label, copy in zip(LABELS, copies, strict=False)
             ]
-        answers = [task.result() for task in asked]
+        answers = [task.result() for task in tasks]
         candidates = [each.candidate for each in answers]
         await self._store.save_comparison(turn, source.number, candidates)
         return _combined_result(turn, answers)
 
     async def vote_actions(self, turn: Turn) -> ReplyActions | None:
-        """What stands under a comparison: nothing where no model answered. Raises `StoreError`."""
+        """The actions under a comparison; None if no model answered. Raises `StoreError`."""
         comparison = await self._store.comparison_of_turn(turn.id)
         if comparison is None or all(each.error for each in comparison.candidates):
             return None
         return vote_actions(turn, comparison.candidates, models_revealed=comparison.show_names)
 
     async def _copy_session(self, source: SessionRecord, model: str) -> SessionRecord:
-        """A copy of the session on record; of one that was never asked, a new one."""
-        copy = ""
+        """A recorded copy of the session; a new session if the source has no turns."""
+        copy_id = ""
         if source.has_turns:
             try:
-                copy = await self._agent.fork_session(source.id)
+                copy_id = await self._agent.fork_session(source.id)
             except AgentError as error:
                 if error.kind is not AgentErrorKind.NO_SESSION:
                     raise
-                log.warning("the memory of session %s is gone: its copies begin anew", source.id)
+                log.warning("session history lost, its copies start empty: session=%s", source.id)
         return await self._store.add_session(
             source,
-            session_id=copy,
+            session_id=copy_id,
             origin=SessionOrigin.COMPARISON,
             thread=source.thread,
             owner=source.owner,
@@ -127,53 +127,53 @@ class ComparisonRunner:
         prompt: str,
         active_prompts: ActivePrompts,
     ) -> _ModelAnswer:
-        """Ask one copy. Trouble with it is its own: the others go on."""
-        answer, cost = AnswerBuffer(), UsageMeter(self._clock)
+        """Ask one copy. Its failure does not affect the others."""
+        buffer, usage_meter = AnswerBuffer(), UsageMeter(self._clock)
 
-        async def taken(event: str) -> None:
-            await self._store.append_history(turn, copy.number, event)
+        async def on_accepted(event_id: str) -> None:
+            await self._store.append_history(turn, copy.number, event_id)
 
-        failed, stopped = "", False
+        error_text, stopped = "", False
         try:
-            chosen = await self._model_selector.select(copy, copy.thread)
+            selection = await self._model_selector.select(copy, copy.thread)
             async with (
-                self._pool.acquire(copy.id, chosen.config) as session,
+                self._pool.acquire(copy.id, selection.config) as session,
                 time_limit(self._clock, self._turn_seconds),
             ):
                 with active_prompts.track(session):
                     stopped = active_prompts.stop_requested or await stream_answer(
-                        session, prompt, answer, cost, on_prompt_accepted=taken
+                        session, prompt, buffer, usage_meter, on_prompt_accepted=on_accepted
                     )
-            if not stopped and not answer.text.strip():
-                failed = AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY]
+            if not stopped and not buffer.text.strip():
+                error_text = AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY]
         except BotError as error:
-            log.warning("model %s did not answer in a comparison: %s", copy.model, error)
-            failed = error.user_message
+            log.warning("comparison answer failed: model=%s reason=%s", copy.model, error)
+            error_text = error.user_message
         except TimeoutError:
-            log.warning("model %s took too long in a comparison", copy.model)
-            failed = AGENT_ERROR_MESSAGES[AgentErrorKind.TIMED_OUT]
-        spent = replace(cost.total_usage, model=copy.model)
+            log.warning("comparison answer timed out: model=%s", copy.model)
+            error_text = AGENT_ERROR_MESSAGES[AgentErrorKind.TIMED_OUT]
+        usage = replace(usage_meter.total_usage, model=copy.model)
         candidate = Candidate(
-            label=label, session=copy.number, usage=spent, answer=answer.text, error=failed
+            label=label, session=copy.number, usage=usage, answer=buffer.text, error=error_text
         )
-        return _ModelAnswer(candidate=candidate, text=answer.text, stopped=stopped)
+        return _ModelAnswer(candidate=candidate, text=buffer.text, stopped=stopped)
 
 
 def _combined_result(turn: Turn, answers: Sequence[_ModelAnswer]) -> TurnResult:
-    spent = TokenUsage(
+    usage = TokenUsage(
         input_tokens=sum(each.candidate.usage.input_tokens for each in answers),
         output_tokens=sum(each.candidate.usage.output_tokens for each in answers),
         seconds=max(each.candidate.usage.seconds for each in answers),
     )
-    shown = _ANSWER_SEPARATOR.join(
+    text = _ANSWER_SEPARATOR.join(
         _format_answer(each, show_model=turn.message.options.show_names) for each in answers
     )
     if any(each.stopped for each in answers):
-        return TurnResult(state=TurnState.STOPPED, answer=shown, note=STOPPED, usage=spent)
+        return TurnResult(state=TurnState.STOPPED, answer=text, note=STOPPED, usage=usage)
     if all(each.candidate.error for each in answers):
         note = answers[0].candidate.error
-        return TurnResult(state=TurnState.FAILED, note=note, usage=spent)
-    return TurnResult(state=TurnState.DONE, answer=shown, usage=spent)
+        return TurnResult(state=TurnState.FAILED, note=note, usage=usage)
+    return TurnResult(state=TurnState.DONE, answer=text, usage=usage)
 
 
 def _format_answer(answer: _ModelAnswer, *, show_model: bool) -> str:
@@ -188,5 +188,5 @@ def _format_answer(answer: _ModelAnswer, *, show_model: bool) -> str:
         )
     text = answer.text
     if candidate.error:
-        text = NO_ANSWER.format(sentence=candidate.error)
+        text = NO_ANSWER.format(reason=candidate.error)
     return f"{heading}\n\n{text}" if text else heading

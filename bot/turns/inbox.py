@@ -1,9 +1,9 @@
-"""The inbox: every message once, in order, and none lost over a restart.
+"""Accepts messages and dispatches their turns: each once, in order, none lost over a restart.
 
-accept  → recorded and committed before Slack is told that it arrived
-running → what a restart found half-way is settled; waiting turns are handed out, one at a time
-          per thread, at most `max_turns` at once
-leaving → nothing new; running turns get a while to end, the rest wait for the next start
+enqueue  → the message is committed before it is acknowledged to Slack
+dispatch → turns that a restart interrupted are finished; waiting turns start, one at a time per
+           thread, at most `max_turns` in parallel
+leaving  → no new turn starts; running turns get some time to end, the rest wait for the next start
 """
 
 from __future__ import annotations
@@ -26,49 +26,47 @@ from bot.turns.runner import RETRY_INITIAL_SECONDS, RETRY_MAX_SECONDS, TurnHandl
 
 log = logging.getLogger(__name__)
 
-# What people are told ---------------------------------------------------------------------------
+# Texts for users --------------------------------------------------------------------------------
 
-PAUSED = (
-    "I'm paused by the people in charge of me. Your message waits, and I'll answer it when I go on."
+PAUSED = "An admin has paused me. Your message is queued and I'll reply when I'm back."
+QUEUE_CLEARED = "The queue of this thread was cleared. Your message won't be answered."
+FULL = "Too many messages are queued right now. Please try again later."
+NOT_SAVED = (
+    "Sorry, I can't save your message right now. Slack sends it to me again within minutes, and "
+    "I'll reply then. If I haven't replied in 10 minutes, please send it again."
 )
-DROPPED = "Somebody in this thread dropped the messages that were waiting, yours among them."
-FULL = "Sorry, too many messages are waiting for me just now. Please ask again later."
-NOT_TAKEN = (
-    "Sorry, I can't take your message down just now. Slack brings it to me again within minutes, "
-    "and then I'll answer it. If I haven't in ten minutes, please ask again."
-)
-EDIT_TAKEN = "I've seen your edit and will answer the new text."
+EDIT_APPLIED = "I've seen your edit and will reply to the new text."
 EDIT_TOO_LATE = (
-    "Your edit came after I had begun with your message. Please ask again to get the new text "
-    "answered."
+    "I'd already started on the original. Send the edited text as a new message if you want a "
+    "reply to it."
 )
 EDIT_OF_COMMAND = (
-    "Your edit doesn't change what you had me do. Delete the message while it waits, and write it "
-    "anew."
+    "An edit doesn't change a command. Delete the message while it's queued, and send the command "
+    "again."
 )
-DELETED_IN_TIME = "You deleted your message before I got to it, so I won't answer it."
+DELETED_IN_TIME = "You deleted your message before I started on it, so I won't reply."
 DELETED_TOO_LATE = (
-    "You deleted your message when I was answering it already. "
-    "Press Stop if you no longer need the answer."
+    "You deleted your message, but I'd already started on it. "
+    "Press Stop if you no longer need the reply."
 )
 
 # ------------------------------------------------------------------------------------------------
 
 POLL_SECONDS = 30.0
-"""How often it is looked for waiting turns that nobody has told of, for refused ones whose authors
-were not told, and for what is still shown in Slack and should not be."""
+"""Interval, in seconds, of the checks for missed work: waiting turns without a wake-up, refused
+ones whose authors got no notice, and stale indicators in Slack."""
 REJECTION_NOTICE_SECONDS = 3600.0
-"""For so long after their message people are told that it was not taken."""
+"""Maximum age, in seconds, of a refused message whose author still gets a notice."""
 DISPATCH_STOP_SECONDS = 6.0
-"""How long a claim that is under way at the end may take: as long as a locked database is waited
-for."""
+"""Timeout, in seconds, of a running claim at the end: as long as the wait for a locked database."""
 NOTICES_CLOSE_SECONDS = 2.0
+"""Timeout for running notices at the end, in seconds."""
 MAX_UNRECORDED = 1_000
-"""Messages that could not be recorded, of which it is remembered that their authors know it."""
+"""Maximum number of unrecorded messages whose notices are remembered."""
 
 
 class Inbox:
-    """Takes messages in and hands turns out."""
+    """Accepts messages and dispatches their turns."""
 
     def __init__(
         self,
@@ -82,7 +80,9 @@ class Inbox:
         on_waiting: Callable[[Turn], None] | None = None,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        """`on_waiting` is told of each turn that has to wait for another one to end."""
+        """`on_waiting` is called with each turn that has to wait for another one to end.
+        `max_turns` is the maximum number of running turns, `drain_seconds` their time to end on
+        leaving."""
         self._store = store
         self._clock = clock
         self._max_turns = max_turns
@@ -92,14 +92,12 @@ class Inbox:
         self._resumed = asyncio.Event()
         self._notices = QueueNotices(store, workspace, clock)
         self._status_cleanup = create_status_cleanup(store, workspace, clock)
-        self._undispatched: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
-        self._interrupted: list[Turn] = []  # what a restart found half-way
+        self._undispatched: dict[int, Turn] = {}  # not dispatched, no indicator yet
+        self._interrupted: list[Turn] = []  # turns that a restart interrupted
         self._claiming = False
-        self._may_have_waiting = True  # as far as is known
+        self._may_have_waiting = True  # as of the last claim
         self._unrecorded: dict[tuple[str, str], None] = {}
-        self._notifying: set[int] = (
-            set()
-        )  # turns whose authors are being told that they are refused
+        self._notifying: set[int] = set()  # refused turns whose notices are being sent
         self._next_poll_at = float("-inf")
         self._wakeup = asyncio.Event()
         self._closing = asyncio.Event()
@@ -112,31 +110,32 @@ class Inbox:
 
     @property
     def running_count(self) -> int:
-        """How many turns run."""
+        """The number of running turns."""
         return self._runner.busy_slots
 
     @property
     def paused(self) -> bool:
-        """Whether no new turns are handed out."""
+        """True while no new turns start."""
         return self._paused
 
     def pause_turns(self) -> None:
-        """Hand out no new turns: messages are taken, and wait. What runs goes on to its end."""
+        """Start no new turns: messages are accepted and queued. Running turns continue."""
         self._paused = True
 
     def resume_turns(self) -> None:
-        """Hand out turns again."""
+        """Start turns again."""
         self._paused = False
         self._resumed.set()
         self._wakeup.set()
 
     def wake(self) -> None:
-        """Turns may be claimed that could not be until now: what they waited for is done."""
+        """Check for turns that can be claimed now, because what they waited for is done."""
         self._may_have_waiting = True
         self._wakeup.set()
 
     async def wait_until_idle(self, timeout: float) -> bool:
-        """Wait until no turn runs, or until it goes on, `seconds` at most; whether none runs."""
+        """Wait until no turn runs or turns are resumed, at most `timeout` seconds. True if no turn
+        runs."""
         self._resumed.clear()
         if self.running_count:
             waits = (
@@ -147,25 +146,27 @@ class Inbox:
             await first_completed(*waits)
         return not self.running_count
 
-    # Messages come in
+    # Accepting messages
 
     async def enqueue(self, message: Message) -> AcceptResult:
-        """Take a message in: on disk when this returns.
+        """Accept a message; it is committed when this returns.
 
-        Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
+        Raises `StoreError`: then it is not committed and must not be acknowledged to Slack.
         """
         if message.trigger not in (Trigger.OVERHEARD, Trigger.BOT):
-            self._wakeup.set()  # at once: its turn may be claimed in the commit that records it
+            self._wakeup.set()  # early: the commit that records the message may claim its turn
         try:
             accepted = await self._store.accept_message(message)
         except BaseException as error:
-            self._wakeup.set()  # it may be on record all the same, for who gave up waiting as well
+            self._wakeup.set()  # the message may be recorded even if the caller was cancelled
             if isinstance(error, StoreError):
                 self._notify_unrecorded(message)
             raise
-        # What people say to each other is nobody's news, and a line costs as much as recording it.
-        level, what = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.status
-        log.log(level, "message %s of thread %s: %s", message.ts, message.thread, what)
+        # Other messages are logged at DEBUG only: a log line costs as much as the insert.
+        level, status = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.status
+        log.log(
+            level, "message accepted: thread=%s ts=%s status=%s", message.thread, message.ts, status
+        )
         if accepted.status is AcceptStatus.QUEUE_FULL and accepted.turn is not None:
             self._notify_queue_full(accepted.turn)
         elif accepted.status is AcceptStatus.SCHEDULED and accepted.turn is not None:
@@ -176,32 +177,34 @@ class Inbox:
         return accepted
 
     def _notify_unrecorded(self, message: Message) -> None:
-        """Tell who called the bot that it cannot take the message, once, however often Slack brings
-        it again."""
-        called = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
-        place = (message.thread.channel, message.ts)  # not its event: a mention comes as two
-        if not called or place in self._unrecorded:
+        """Notify the author that the message cannot be saved, once, however often Slack resends
+        it. Only messages to the bot count."""
+        addressed = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
+        key = (
+            message.thread.channel,
+            message.ts,
+        )  # a mention comes as two events
+        if not addressed or key in self._unrecorded:
             return
-        if self._notices.notify_author(message, NOT_TAKEN) is None:
+        if self._notices.notify_author(message, NOT_SAVED) is None:
             return
         if len(self._unrecorded) >= MAX_UNRECORDED:
             del self._unrecorded[next(iter(self._unrecorded))]
-        self._unrecorded[place] = None
+        self._unrecorded[key] = None
 
     def _notify_queue_full(self, turn: Turn) -> None:
-        """Tell somebody whose message was not taken, and note that they were told."""
+        """Notify the author of a refused message, and record the notice."""
         if turn.id in self._notifying:
             return
-        told = partial(self._store.mark_notified, turn, FULL)
-        task = self._notices.notify_author(turn.message, FULL, on_sent=told)
+        on_sent = partial(self._store.mark_notified, turn, FULL)
+        task = self._notices.notify_author(turn.message, FULL, on_sent=on_sent)
         if task is not None:
             self._notifying.add(turn.id)
             task.add_done_callback(lambda _: self._notifying.discard(turn.id))
 
     async def _run_overdue_work(self) -> None:
-        """Do what could not be done when it should have been: because the bot was restarted, Slack
-        was in trouble, or there was too much at once. Some were not told yet that their messages
-        were not taken, and something may be shown that is over.
+        """Do work that was missed because of a restart, a failure of Slack or too much load: send
+        notices of refused messages, and remove stale indicators.
 
         Raises `StoreError`.
         """
@@ -214,35 +217,35 @@ class Inbox:
             self._notify_queue_full(turn)
 
     async def handle_edit(self, team: str, channel: str, ts: str, text: str) -> bool:
-        """A person changed their message; `text` is the new one, readable like `Message.text`.
+        """Apply the edit of a message; `text` is the new text, in the form of `Message.text`.
 
-        Whether the message has a turn, so that its author has been told what comes of the edit.
-        Raises `StoreError`.
+        True if the message has a turn; its author then gets a notice of the effect. Raises
+        `StoreError`.
         """
         turn = await self._store.turn_by_ts(team, channel, ts)
         if turn is None:
             return False
-        wish = turn.message.options
-        if wish.compare_models or wish.retry_of:
+        options = turn.message.options
+        if options.compare_models or options.retry_of:
             self._notices.notify_author(turn.message, EDIT_OF_COMMAND)
             return True
-        if wish.role:
-            role, asked = split_role_prefix(text)
-            text = asked if role == wish.role else text
+        if options.role:
+            role, rest = split_role_prefix(text)
+            text = rest if role == options.role else text
         if turn.state is TurnState.WITHDRAWN or turn.message.text == text:
             return True
-        taken = await self._store.update_text(turn, text)
-        log.info("message %s was edited: %s", ts, "taken" if taken else "too late")
-        self._notices.notify_author(turn.message, EDIT_TAKEN if taken else EDIT_TOO_LATE)
+        updated = await self._store.update_text(turn, text)
+        log.info("message edited: ts=%s in_time=%s", ts, updated)
+        self._notices.notify_author(turn.message, EDIT_APPLIED if updated else EDIT_TOO_LATE)
         return True
 
     async def handle_deletion(self, team: str, channel: str, ts: str) -> None:
-        """A person deleted their message. Raises `StoreError`."""
+        """Withdraw the turn of a deleted message. Raises `StoreError`."""
         turn = await self._store.turn_by_ts(team, channel, ts)
         if turn is None or turn.state.final:
             return
         withdrawn = await self._store.withdraw(turn)
-        log.info("message %s was deleted: %s", ts, "in time" if withdrawn else "too late")
+        log.info("message deleted: ts=%s in_time=%s", ts, withdrawn)
         if withdrawn:
             self._undispatched.pop(turn.id, None)
             self._notices.clear_indicator(turn)
@@ -252,26 +255,26 @@ class Inbox:
         )
 
     async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:
-        """Drop the turns of a thread that wait, and tell their authors, each once; `by` did it and
-        is not told. How many there were. Raises `StoreError`."""
-        dropped, told = 0, {requested_by}
+        """Withdraw the waiting turns of a thread and notify their authors once, except the user
+        `requested_by`. Returns the number of withdrawn turns. Raises `StoreError`."""
+        dropped, notified = 0, {requested_by}
         for turn in await self._store.waiting_turns(thread):
             if await self._store.withdraw(turn):
                 dropped += 1
                 self._undispatched.pop(turn.id, None)
                 self._notices.clear_indicator(turn)
-                if turn.message.user not in told:
-                    told.add(turn.message.user)
-                    self._notices.notify_author(turn.message, DROPPED)
-        log.info("%d waiting turns of thread %s were dropped", dropped, thread)
+                if turn.message.user not in notified:
+                    notified.add(turn.message.user)
+                    self._notices.notify_author(turn.message, QUEUE_CLEARED)
+        log.info("queue cleared: thread=%s turns=%d", thread, dropped)
         return dropped
 
-    # Turns go out
+    # Dispatching turns
 
     @asynccontextmanager
     async def dispatch_turns(self) -> AsyncIterator[None]:
-        """Hand out turns while inside. Raises `StoreError` when what a restart left cannot be
-        read; leaving takes at most the time to drain, and then some to close replies."""
+        """Dispatch turns while inside. Raises `StoreError` if the interrupted turns cannot be read.
+        Leaving takes at most the drain time and some seconds to close replies."""
         self._closing.clear()
         self._runner.enable_retries()
         self._interrupted, self._may_have_waiting = list(await self._store.recover()), True
@@ -288,29 +291,29 @@ class Inbox:
             await self._notices.close(NOTICES_CLOSE_SECONDS)
 
     async def _dispatch_loop(self) -> None:
-        """Hand out turns until closing; whatever fails, it goes on."""
+        """Dispatch turns until closing; a failure does not end the loop."""
         pause = RETRY_INITIAL_SECONDS
         while not self._closing.is_set():
             self._wakeup.clear()
             try:
                 await self._run_overdue_work()
-                again = await self._dispatch_next()
+                more = await self._dispatch_next()
                 pause = RETRY_INITIAL_SECONDS
             except Exception as error:
-                trouble = None if isinstance(error, BotError) else error
+                unexpected = None if isinstance(error, BotError) else error
                 log.warning(
-                    "no turn can be claimed, again in %g s: %s", pause, error, exc_info=trouble
+                    "claim failed: retry_in=%g reason=%s", pause, error, exc_info=unexpected
                 )
                 await wait_for_event(self._closing, self._clock, pause)
                 pause = min(2 * pause, RETRY_MAX_SECONDS)
                 continue
-            if not again:
+            if not more:
                 await wait_for_event(self._wakeup, self._clock, POLL_SECONDS)
 
     async def _dispatch_next(self) -> bool:
-        """Begin one turn, and tell whether another one may begin at once. Where none may begin, all
-        that wait are shown so."""
-        seen = list(self._undispatched)
+        """Start one turn. True if another one may start at once. If none can start, the waiting
+        turns get their indicators."""
+        turn_ids = list(self._undispatched)
         if self.running_count < self._max_turns:
             if self._interrupted:
                 self._start_turn(self._interrupted.pop(0), interrupted=True)
@@ -319,17 +322,17 @@ class Inbox:
             if turn is not None:
                 self._start_turn(turn, interrupted=False)
                 return self._may_have_waiting or bool(self._undispatched)
-        for number in seen:
-            waiting = self._undispatched.pop(number, None)
+        for turn_id in turn_ids:
+            waiting = self._undispatched.pop(turn_id, None)
             if waiting is not None:
                 self._may_have_waiting = True
                 self._notices.schedule_indicator(waiting)
                 if self._on_waiting is not None:
                     self._on_waiting(waiting)
-        return bool(self._undispatched)  # came in while a claim was under way
+        return bool(self._undispatched)  # accepted during the claim
 
     async def _claim(self) -> Turn | None:
-        """The next turn that may run."""
+        """The next turn that may run, or None."""
         self._claiming = True
         try:
             claimed = await self._store.claim()
@@ -344,7 +347,7 @@ class Inbox:
         self._runner.start_turn(turn, interrupted=interrupted)
 
     def _add_waiting(self, turn: Turn) -> None:
-        """A turn waits that may be claimed; a claim that is under way is looked after by itself."""
+        """Add a waiting turn. A running claim needs no wake-up: the loop checks again after it."""
         self._undispatched[turn.id] = turn
         if not self._claiming:
             self._wakeup.set()
@@ -355,9 +358,9 @@ class Inbox:
 
 
 async def _wait_or_cancel(task: asyncio.Task[None], timeout: float) -> None:
-    """Wait until a task ends, which is cut short after `seconds`."""
+    """Wait until a task ends; cancel it after `timeout` seconds."""
     _, late = await asyncio.wait({task}, timeout=timeout)
     if late:
-        log.warning("given up at the end: claiming turns")
+        log.warning("claim cancelled on close")
         task.cancel()
         await asyncio.wait({task}, timeout=timeout)

@@ -1,8 +1,8 @@
-"""Takes back what the bot shows in Slack for a time only, until it is done, over restarts.
+"""Removes stale indicators, such as waiting reactions and statuses, from Slack, over restarts.
 
-Who shows something takes it back as well, at once. What then still stands there, because Slack was
-in trouble, took no more calls, or the bot died, is on record (`bot.ports.IndicatorStore`), and is
-taken back here, one after another. Nothing waits for that.
+The code that sets an indicator also removes it, at once. That may fail: Slack is down, its rate
+limit is reached, or the bot dies. Such an indicator is recorded (`bot.ports.IndicatorStore`) and
+removed here in the background, one after another. No turn waits for it.
 """
 
 from __future__ import annotations
@@ -19,52 +19,54 @@ from bot.ports import Clock, Store, Workspace
 log = logging.getLogger(__name__)
 
 RETRY_INITIAL_SECONDS: Final = 1.0
-"""Seconds until it is tried again after trouble; doubled with each time."""
+"""Interval before the first retry after an error, in seconds; doubled with each retry."""
 RETRY_MAX_SECONDS: Final = 60.0
+"""Maximum interval between two retries, in seconds."""
 RECHECK_SECONDS: Final = 10.0
-"""Seconds until those are looked at again that could not be taken back just then."""
+"""Interval before indicators that could not be removed yet are checked again, in seconds."""
 _CLOSE_SECONDS: Final = 1.0
+"""Timeout on close, in seconds."""
 
 ListPending = Callable[[int], Awaitable[Sequence[Turn]]]
-"""The turns, beyond an id, of which something may still stand in Slack; the oldest of them."""
+"""Lists the oldest turns, after a turn id, that may still have an indicator in Slack."""
 ClearIndicator = Callable[[Turn], Awaitable[bool]]
-"""Takes it back, and notes that; False where that cannot be done yet. Raises `BotError`."""
+"""Removes an indicator and its record; False if it cannot be removed yet. Raises `BotError`."""
 
 
 class IndicatorCleanup:
-    """Takes one kind of sign back, in a background task that ends when nothing is left."""
+    """Removes one kind of indicator, in a background task that ends when none is left."""
 
     def __init__(
         self, label: str, list_pending: ListPending, clear_indicator: ClearIndicator, clock: Clock
     ) -> None:
-        """`what` is taken back, for the log."""
+        """`label` names the indicator in the log."""
         self._label = label
         self._list_pending = list_pending
         self._clear_indicator = clear_indicator
         self._clock = clock
         self._requested = False
         self._failures = 0
-        """So often in a row nothing was to be had."""
+        """Number of failures in a row."""
         self._resume_after_id = 0
-        """The id with which there was trouble last: the others have their turns first."""
+        """The turn id of the last failure: the others are tried first."""
         self._rejected: set[int] = set()
-        """Turns of which Slack will not have it: for the next start. All are on record."""
+        """Turns whose indicators Slack refuses to remove; the next start tries again."""
         self._task: asyncio.Task[None] | None = None
 
     @property
     def is_active(self) -> bool:
-        """Whether something is left to take back, as far as is known."""
+        """True while indicators are known to be left."""
         return self._task is not None
 
     def trigger(self) -> None:
-        """Something may be left."""
+        """Check for indicators that are left."""
         self._requested = True
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=f"taking back {self._label}")
+            self._task = asyncio.create_task(self._run(), name=f"remove {self._label}")
             self._task.add_done_callback(self._on_task_done)
 
     async def close(self) -> None:
-        """Leave the rest to the next start."""
+        """Stop; the next start removes the rest."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CLOSE_SECONDS)
@@ -74,74 +76,81 @@ class IndicatorCleanup:
         while self._requested:
             self._requested = False
             try:
-                all_back, pause = await self._clear_all(), RECHECK_SECONDS
+                all_cleared, pause = await self._clear_all(), RECHECK_SECONDS
             except BotError as error:
-                all_back, pause = False, self._backoff_for(error)
-            if not all_back:
+                all_cleared, pause = False, self._backoff_for(error)
+            if not all_cleared:
                 self._requested = True
                 await self._clock.sleep(pause)
 
     async def _clear_all(self) -> bool:
-        """Take back all that is left; whether nothing is. Raises `BotError` at the first trouble
-        that may pass: mostly it is that of the others as well."""
-        all_back = True
+        """Remove all indicators that are left. True if none remains. Raises `BotError` at the first
+        transient error: mostly it affects the others too."""
+        all_cleared = True
         async for turn in self._iter_pending():
             if turn.id not in self._rejected and not await self._try_clear(turn):
-                all_back = False
+                all_cleared = False
         self._resume_after_id = 0
-        return all_back
+        return all_cleared
 
     async def _iter_pending(self) -> AsyncIterator[Turn]:
-        """All that is left, the oldest first; from where there was trouble last, once round."""
-        begin, last = self._resume_after_id, self._resume_after_id
+        """The turns that are left, oldest first, in one round that begins after the last
+        failure."""
+        start, last = self._resume_after_id, self._resume_after_id
         while page := await self._list_pending(last):
             for turn in page:
                 last = turn.id
                 yield turn
         last = 0
-        while last < begin and (page := await self._list_pending(last)):
+        while last < start and (page := await self._list_pending(last)):
             for turn in page:
                 last = turn.id
-                if last <= begin:
+                if last <= start:
                     yield turn
 
     def _backoff_for(self, error: BotError) -> float:
-        asked = error.retry_after
-        level = logging.INFO if asked else logging.WARNING  # Slack takes only so many calls
-        log.log(level, "%s could not be taken back yet: %s", self._label, error)
+        retry_after = error.retry_after
+        level = logging.INFO if retry_after else logging.WARNING  # a rate limit is expected
+        log.log(level, "%s not removed yet: reason=%s", self._label, error)
         pause = min(
-            max(asked, RETRY_INITIAL_SECONDS * 2.0 ** min(self._failures, 8)), RETRY_MAX_SECONDS
+            max(retry_after, RETRY_INITIAL_SECONDS * 2.0 ** min(self._failures, 8)),
+            RETRY_MAX_SECONDS,
         )
         self._failures += 1
         return pause
 
     async def _try_clear(self, turn: Turn) -> bool:
         try:
-            back = await self._clear_indicator(turn)
+            cleared = await self._clear_indicator(turn)
         except SlackError as error:
             if error.transient:
                 self._resume_after_id = turn.id
                 raise
-            log.warning("%s of turn %d stays until a start: %s", self._label, turn.id, error)
+            log.warning(
+                "%s not removed until the next start: turn=%d reason=%s",
+                self._label,
+                turn.id,
+                error,
+            )
             self._rejected.add(turn.id)
             return True
         self._failures = 0
-        return back
+        return cleared
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if self._task is task:
             self._task = None
         if not task.cancelled() and task.exception() is not None:
-            log.error("%s is not taken back", self._label, exc_info=task.exception())
+            log.error("removal of %s failed", self._label, exc_info=task.exception())
 
 
 def create_status_cleanup(store: Store, workspace: Workspace, clock: Clock) -> IndicatorCleanup:
-    """Takes back that threads show work that nobody does."""
+    """The cleanup of statuses whose turns have ended."""
 
-    async def take_back(turn: Turn) -> bool:
-        back = await workspace.clear_status(turn.message.thread)
-        if back:
+    async def clear_status(turn: Turn) -> bool:
+        cleared = await workspace.clear_status(turn.message.thread)
+        if cleared:
             await store.remove_status_indicator(turn)
-        return back
+        return cleared
 
-    return IndicatorCleanup("the status", store.stale_status_indicators, take_back, clock)
+    return IndicatorCleanup("the status", store.stale_status_indicators, clear_status, clock)

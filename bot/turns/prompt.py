@@ -1,9 +1,9 @@
-"""What was said in a thread while the session was not asked, put before a question as data.
+"""Builds prompts: a question, preceded by the thread messages that the session has not seen.
 
-Called into the middle of a thread, the model gets the newest earlier messages and the root; later
-only what was said since the last message that it was asked. Quoted messages are one line of JSON
-each, with who wrote them and how far to trust them: nobody's words can leave that frame, and the
-model is told that nothing in it is an instruction.
+A session that starts in the middle of a thread gets the root and the newest earlier messages; later
+only the messages since its last question. Each quoted message is one line of JSON, with its author
+and a trust level. No message can leave that frame, and the prompt says that nothing in it is an
+instruction.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ from bot.ports import Store, ThreadExcerpt, ThreadHistory, ThreadMessage, UserDi
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_CHARS: Final = 2_000
-"""So much of each message."""
+"""Maximum length of a quoted message, in characters."""
 MAX_CONTEXT_CHARS: Final = 24_000
-"""So much of all of them together; the oldest are left out first, the root stays."""
+"""Maximum length of all quoted messages, in characters. The oldest are left out first; the root
+stays."""
 
 _MAX_NAME_CHARS: Final = 80
-"""So much of a name; Slack's are no longer (docs.slack.dev: display names), other bots' may be."""
+"""Maximum length of a name, in characters. Slack's are no longer (docs.slack.dev: display names),
+those of other bots may be."""
 
 _MAX_RETRY_CHAIN: Final = 100
+"""Maximum number of retries of one message that are followed back."""
 
 _LINE_SEPARATOR_ESCAPES: Final = {"\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}
 
@@ -47,7 +50,7 @@ CONTEXT_INTRO: Final = (
 )
 OMITTED: Final = "(Older messages are left out: at least {count}.)"
 NOT_READ: Final = (
-    "(There are earlier messages in this Slack thread that could not be read just now. Say so if "
+    "(There are earlier messages in this Slack thread that could not be read right now. Say so if "
     "they matter for your answer.)"
 )
 QUESTION: Final = "The message that you are asked now:"
@@ -56,11 +59,11 @@ QUESTION: Final = "The message that you are asked now:"
 
 
 PromptFactory = Callable[[SessionRecord], Awaitable[str]]
-"""What a session is asked; like `PromptBuilder.build`."""
+"""Builds the prompt for a session, like `PromptBuilder.build`."""
 
 
 class PromptBuilder:
-    """Makes the prompt of a turn out of its message."""
+    """Builds the prompt of a turn from its message."""
 
     def __init__(
         self,
@@ -70,109 +73,109 @@ class PromptBuilder:
         *,
         max_messages: int,
     ) -> None:
-        """`most` messages come along at most, besides the root; with 0 none ever does."""
+        """`max_messages` is the maximum number of quoted messages in addition to the root; 0 quotes
+        none."""
         self._store = store
         self._thread_history = thread_history
         self._users = users
         self._max_messages = max_messages
         self._checked_sessions: set[int] = set()
-        """The sessions whose threads have been looked at since the bot began to run."""
+        """The numbers of sessions whose threads were checked since the start."""
 
     async def build(self, turn: Turn, session: SessionRecord) -> str:
-        """What the session is asked. Raises `StoreError`; trouble with Slack only leaves the
-        earlier messages out."""
+        """The prompt for the session. Raises `StoreError`; after a Slack error the prompt has no
+        quoted messages."""
         message = turn.message
-        asked = await self._original_message(message)
-        if not await self._has_unseen_messages(asked, session):
+        original = await self._original_message(message)
+        if not await self._has_unseen_messages(original, session):
             return message.text
         try:
-            earlier = await self._thread_history.fetch_excerpt(
-                asked.thread,
+            excerpt = await self._thread_history.fetch_excerpt(
+                original.thread,
                 after=session.seen_ts,
-                before=asked.ts,
+                before=original.ts,
                 max_messages=self._max_messages,
             )
         except SlackError as error:
-            log.warning("what was said before could not be read: %s", error)
+            log.warning("earlier messages not read: reason=%s", error)
             return f"{NOT_READ}\n\n{QUESTION}\n{message.text}"
-        told = await self._store.known_messages(session)
+        known = await self._store.known_messages(session)
         quoted = format_excerpt(
-            _without_known(await self._attribute_questions(earlier, told), told)
+            _without_known(await self._attribute_questions(excerpt, known), known)
         )
         return f"{quoted}\n\n{QUESTION}\n{message.text}" if quoted else message.text
 
     @asynccontextmanager
     async def prebuild(self, turn: Turn, session: SessionRecord) -> AsyncIterator[PromptFactory]:
-        """Put the prompt of a turn together beside what is done inside, like opening its session:
-        Slack is asked then, and takes as long. Where the session has changed meanwhile, it is put
-        together anew."""
-        early = asyncio.create_task(self.build(turn, session))
+        """Build the prompt of a turn in parallel to the work inside, such as opening its session:
+        the request to Slack takes as long. If the session changes in between, it is built again."""
+        prebuilt = asyncio.create_task(self.build(turn, session))
 
-        async def prompt(now: SessionRecord) -> str:
-            return await (early if now == session else self.build(turn, now))
+        async def build_prompt(current: SessionRecord) -> str:
+            return await (prebuilt if current == session else self.build(turn, current))
 
         try:
-            yield prompt
+            yield build_prompt
         finally:
-            early.cancel()
-            await asyncio.wait([early])
-            if not early.cancelled():
-                early.exception()  # told to who asked for the prompt, if anybody did
+            prebuilt.cancel()
+            await asyncio.wait([prebuilt])
+            if not prebuilt.cancelled():
+                prebuilt.exception()  # marks it as retrieved; awaiting the prompt raised it already
 
     async def _attribute_questions(
         self, excerpt: ThreadExcerpt, known: KnownMessages
     ) -> ThreadExcerpt:
-        """What the bot put into the thread for somebody who asked by command is theirs."""
+        """Attribute questions that the bot posted for a command to the users who asked them."""
         names = {
             user: await self._name_and_kind(user) for user, _ in known.posted_questions.values()
         }
 
-        def theirs(said: ThreadMessage) -> ThreadMessage:
-            if said.ts not in known.posted_questions:
-                return said
-            user, text = known.posted_questions[said.ts]
+        def attributed(message: ThreadMessage) -> ThreadMessage:
+            if message.ts not in known.posted_questions:
+                return message
+            user, text = known.posted_questions[message.ts]
             name, kind = names[user]
-            return replace(said, user=user, name=name, kind=kind, text=text, is_own=False)
+            return replace(message, user=user, name=name, kind=kind, text=text, is_own=False)
 
         return ThreadExcerpt(
-            root=None if excerpt.root is None else theirs(excerpt.root),
-            newest=tuple(map(theirs, excerpt.newest)),
+            root=None if excerpt.root is None else attributed(excerpt.root),
+            newest=tuple(map(attributed, excerpt.newest)),
             omitted_count=excerpt.omitted_count,
         )
 
     async def _name_and_kind(self, user: str) -> tuple[str, UserKind]:
         try:
-            person = await self._users.get_user(user)
+            author = await self._users.get_user(user)
         except SlackError as error:
-            log.info("who asked by command could not be looked up: %s", error)
+            log.info("author of a posted question not found: user=%s reason=%s", user, error)
             return user, UserKind.MEMBER
-        return person.name, person.kind
+        return author.name, author.kind
 
     def mark_prompt_accepted(self, turn: Turn, session: SessionRecord) -> None:
-        """The session has taken the prompt of a turn: it knows what was said up to there."""
+        """Note that the session accepted the prompt of a turn and knows the thread up to it."""
         if not turn.message.options.retry_of:
             self._checked_sessions.add(session.number)
 
     async def _original_message(self, message: Message) -> Message:
-        """The message as it was asked first: where it is answered anew, what was said since then
-        is not before it."""
+        """The first message of a chain of retries: messages after it do not precede the
+        question."""
         for _ in range(_MAX_RETRY_CHAIN):
-            again = (
+            retried = (
                 await self._store.turn_by_id(message.options.retry_of)
                 if message.options.retry_of
                 else None
             )
-            if again is None:
+            if retried is None:
                 break
-            message = again.message
+            message = retried.message
         return message
 
     async def _has_unseen_messages(self, message: Message, session: SessionRecord) -> bool:
-        first = session.number not in self._checked_sessions
+        unchecked = session.number not in self._checked_sessions
         if not self._max_messages or message.starts_thread:
             return False
-        # Not everything has been heard: what was said before the bot came, or while it was away.
-        if first or not session.seen_ts:
+        # The bot did not receive messages from before it joined, or while it was stopped.
+        if unchecked or not session.seen_ts:
             return True
         return await self._store.has_unseen_messages(
             message.thread, session.seen_ts, message.ts, session.number
@@ -180,29 +183,29 @@ class PromptBuilder:
 
 
 def format_excerpt(excerpt: ThreadExcerpt) -> str:
-    """The messages as the model reads them; "" where there is none."""
+    """The messages as the model reads them, or an empty string."""
     root = [excerpt.root] if excerpt.root is not None else []
-    lines = [_format_message(said) for said in (*root, *excerpt.newest)]
+    lines = [_format_message(message) for message in (*root, *excerpt.newest)]
     if not lines:
         return ""
-    kept, left_out = _newest_that_fit(lines, always_kept=len(root))
-    count = excerpt.omitted_count + left_out
+    kept, omitted = _newest_that_fit(lines, always_kept=len(root))
+    count = excerpt.omitted_count + omitted
     note = [OMITTED.format(count=count)] if count else []
     return "\n".join([CONTEXT_INTRO, *note, *kept])
 
 
 def _without_known(excerpt: ThreadExcerpt, known: KnownMessages) -> ThreadExcerpt:
-    """Without what the session knows otherwise; of what the bot wrote, only what the thread's other
-    sessions answered."""
+    """The excerpt without the messages that the session knows. Of the bot's messages only the
+    replies of the thread's other sessions stay."""
 
-    def wanted(said: ThreadMessage) -> bool:
-        new = said.ts not in known.known_ts and (
-            not said.is_own or said.ts in known.other_session_replies
+    def is_unknown(message: ThreadMessage) -> bool:
+        is_new = message.ts not in known.known_ts and (
+            not message.is_own or message.ts in known.other_session_replies
         )
-        return new and bool(said.text)
+        return is_new and bool(message.text)
 
-    root = excerpt.root if excerpt.root is not None and wanted(excerpt.root) else None
-    newest = tuple(said for said in excerpt.newest if wanted(said))
+    root = excerpt.root if excerpt.root is not None and is_unknown(excerpt.root) else None
+    newest = tuple(message for message in excerpt.newest if is_unknown(message))
     return ThreadExcerpt(root=root, newest=newest, omitted_count=excerpt.omitted_count)
 
 
@@ -215,19 +218,19 @@ def _format_message(message: ThreadMessage) -> str:
 
 
 def encode_json(data: Mapping[str, object]) -> str:
-    """Data as one line of JSON, whatever is in it."""
+    """Data as one line of JSON, for any content."""
     line = json.dumps(data, ensure_ascii=False)
-    # JSON lets these stand, and they look like the end of a line to some.
+    # JSON allows these characters, but some readers take them for the end of a line.
     return "".join(_LINE_SEPARATOR_ESCAPES.get(character, character) for character in line)
 
 
 def _newest_that_fit(lines: Sequence[str], *, always_kept: int) -> tuple[list[str], int]:
-    """The first `always` lines and the newest of the others that fit, and how many do not."""
-    room = MAX_CONTEXT_CHARS - sum(map(len, lines[:always_kept]))
+    """The first `always_kept` lines and the newest others that fit, and the number left out."""
+    remaining = MAX_CONTEXT_CHARS - sum(map(len, lines[:always_kept]))
     kept: list[str] = []
     for line in reversed(lines[always_kept:]):
-        room -= len(line)
-        if room < 0:
+        remaining -= len(line)
+        if remaining < 0:
             break
         kept.append(line)
     return [*lines[:always_kept], *reversed(kept)], len(lines) - always_kept - len(kept)

@@ -1,13 +1,13 @@
-"""How people see that their message waits: a mark on it, where it waits for longer than a moment,
-taken back when its turn comes.
+"""Marks queued messages with a reaction, and posts notices to their authors.
 
-Marks are set beside the turns, never in their way. What is done about one message is done in
-order, so that a mark never outlives the wait it stands for; how much goes on at once is bounded.
+The reaction is added after a delay and removed when the turn starts. Reactions are set in the
+background and delay no turn. The calls for one message run in order, so that no reaction outlives
+the wait. The number of parallel calls is bounded.
 
-A mark is on record from before it is set until it is gone: what cannot be taken back at once, for
-Slack lets fewer be taken back in a minute than set, is taken back later
-(`bot.turns.indicator_cleanup`). Those who wait are marked all the same, up to a bound: it is worse
-not to know that one's message waits than to see a mark for a minute longer, beside the answer.
+An indicator is recorded before the reaction is added, until it is removed. Slack allows fewer
+removals a minute than additions; a removal that fails is repeated later
+(`bot.turns.indicator_cleanup`). Queued messages are still marked, up to a bound: an unmarked queued
+message is worse than a reaction that stays for a minute after the answer.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ from bot.turns.indicator_cleanup import IndicatorCleanup
 log = logging.getLogger(__name__)
 
 MAX_CONCURRENT_CALLS = 4
-"""Calls to Slack at once: marks are many and not urgent, answers shall not queue behind them."""
+"""Maximum number of parallel calls to Slack: indicators are many and not urgent, and must not delay
+answers."""
 MAX_PENDING = 2_000
-"""Things left to do; beyond it a mark is left out, which loses nobody's answer."""
+"""Maximum number of pending actions. Above it indicators are left out, which loses no answer."""
 CALL_SECONDS = 60.0
+"""Timeout of one action, in seconds."""
 INDICATOR_DELAY_SECONDS = 0.5
-"""Who waits no longer than that is not shown as waiting: it would come and go, and cost four calls
-of which nobody has anything."""
+"""Interval, in seconds, before a queued message is marked. A shorter one would only add and remove
+the reaction, which costs four calls."""
 CLEAR_INDICATOR = "unmark"
 
 
 class QueueNotices:
-    """Marks on messages, and sentences for their authors alone, in background tasks."""
+    """Waiting reactions on messages, and ephemeral notices for their authors."""
 
     def __init__(self, store: Store, workspace: Workspace, clock: Clock) -> None:
         self._store = store
@@ -49,29 +51,29 @@ class QueueNotices:
         self._tasks = BackgroundTasks(limit=None, timeout=None)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._cleanup = IndicatorCleanup(
-            "the mark of a wait", store.stale_waiting_indicators, self._retry_clear, clock
+            "the waiting reaction", store.stale_waiting_indicators, self._retry_clear, clock
         )
 
     @property
     def pending_count(self) -> int:
-        """How much is left to do."""
+        """The number of pending actions."""
         return len(self._tasks) + len(self._delayed) + self._cleanup.is_active
 
     def trigger_cleanup(self) -> None:
-        """Take back what is left of earlier marks, also of those from before a restart."""
+        """Remove stale indicators, also those from before a restart."""
         self._cleanup.trigger()
 
     def schedule_indicator(self, turn: Turn) -> None:
-        """Show that the message waits, if it still does after a moment."""
-        lane = _message_key(turn.message)
+        """Mark the message of a turn if it still waits after the delay."""
+        key = _message_key(turn.message)
         if len(self._delayed) < MAX_PENDING:
-            self._delayed.spawn(lane, self._show_after_delay(turn), unique=True)
+            self._delayed.spawn(key, self._show_after_delay(turn), unique=True)
 
     def clear_indicator(self, turn: Turn) -> None:
-        """Take the mark back, if there is one or one is on its way."""
-        lane = _message_key(turn.message)
-        self._delayed.cancel(lane)
-        if turn.may_be_marked_waiting or lane in self._last_task:
+        """Remove the reaction, if there is one or one is being added."""
+        key = _message_key(turn.message)
+        self._delayed.cancel(key)
+        if turn.may_be_marked_waiting or key in self._last_task:
             self._enqueue(turn.message, CLEAR_INDICATOR, partial(self._clear_now, turn))
 
     def notify_author(
@@ -80,91 +82,91 @@ class QueueNotices:
         text: str,
         on_sent: Callable[[], Awaitable[object]] | None = None,
     ) -> asyncio.Task[None] | None:
-        """Tell the author alone and, unless that may be tried again, do `then`; None where too
-        much is left to do already."""
+        """Post an ephemeral message to the author, and call `on_sent` unless the post may be
+        retried. Returns the task; None if too many actions are pending."""
 
-        async def tell() -> None:
-            told = await self._workspace.post_notice(message, text)
-            if told and on_sent is not None:
+        async def post() -> None:
+            sent = await self._workspace.post_notice(message, text)
+            if sent and on_sent is not None:
                 await on_sent()
 
-        return self._enqueue(message, "whisper", tell)
+        return self._enqueue(message, "notify", post)
 
     async def notify_author_and_wait(self, message: Message, text: str) -> None:
-        """Tell the author alone, and wait until that is done; bounded, never raises."""
+        """Like `notify_author`, and wait until it is done; bounded, never raises."""
         task = self.notify_author(message, text)
         if task is not None:
             await asyncio.wait({task})
 
     async def close(self, timeout: float) -> None:
-        """Let what is under way end within `seconds`, then give it up. Marks that are left then
-        are taken back by the next start."""
+        """Let running actions end within `timeout` seconds, then cancel them. The next start
+        removes the indicators that are left."""
         await self._delayed.close(grace=0, cancel_timeout=timeout)
         await self._cleanup.close()
         await self._tasks.close(grace=timeout, cancel_timeout=timeout)
 
     async def _show_after_delay(self, turn: Turn) -> None:
-        async def mark() -> None:
+        async def add_reaction() -> None:
             if not await self._store.add_waiting_indicator(turn):
                 return
             if not await self._workspace.add_waiting_reaction(turn.message):
                 await self._store.remove_waiting_indicator(turn)
 
         await self._clock.sleep(INDICATOR_DELAY_SECONDS)
-        self._enqueue(turn.message, "mark", mark)
+        self._enqueue(turn.message, "mark", add_reaction)
 
     async def _clear_now(self, turn: Turn) -> None:
-        """Take a mark back at once; where that does not work out, it is one of those left."""
-        unmarked = False
+        """Remove a reaction at once; if that fails, the cleanup removes it later."""
+        removed = False
         try:
-            unmarked = await self._clear(turn)
+            removed = await self._clear(turn)
         except BotError as error:
-            log.info("the mark of a wait is taken back later: %s", error)
+            log.info("waiting reaction not removed yet: reason=%s", error)
         finally:
-            if not unmarked:
+            if not removed:
                 self._cleanup.trigger()
 
     async def _retry_clear(self, turn: Turn) -> bool:
-        """Take a mark back that is left; not while something else is done about its message.
-        Raises `BotError`."""
+        """Remove a stale reaction; False while other actions for its message run. Raises
+        `BotError`."""
         if _message_key(turn.message) in self._last_task:
             return False
-        outcome: bool | BotError = False
+        result: bool | BotError = False
 
-        async def unmark() -> None:
-            nonlocal outcome
+        async def remove_reaction() -> None:
+            nonlocal result
             try:
-                outcome = await self._clear(turn)
+                result = await self._clear(turn)
             except BotError as error:
-                outcome = error
+                result = error
 
-        task = self._enqueue(turn.message, CLEAR_INDICATOR, unmark)
+        task = self._enqueue(turn.message, CLEAR_INDICATOR, remove_reaction)
         if task is not None:
             await asyncio.wait({task})
-        if isinstance(outcome, BotError):
-            raise outcome
-        return outcome
+        if isinstance(result, BotError):
+            raise result
+        return result
 
     async def _clear(self, turn: Turn) -> bool:
-        unmarked = await self._workspace.remove_waiting_reaction(turn.message)
-        if unmarked:
+        removed = await self._workspace.remove_waiting_reaction(turn.message)
+        if removed:
             await self._store.remove_waiting_indicator(turn)
-        return unmarked
+        return removed
 
     def _enqueue(
         self, message: Message, action: str, work: Callable[[], Awaitable[None]]
     ) -> asyncio.Task[None] | None:
-        """Do something about a message, after what is being done about it already."""
-        lane = _message_key(message)
-        # What was marked must be unmarked, and there are no more of these than of marks.
+        """Run an action for a message after the earlier actions for it."""
+        key = _message_key(message)
+        # Removals are never left out; there are no more of them than of additions.
         if len(self._tasks) >= MAX_PENDING and action != CLEAR_INDICATOR:
-            log.error("too much is to be shown beside the turns; left out: %s %s", action, lane)
+            log.error("queue notice left out, too many pending: action=%s message=%s", action, key)
             return None
-        before = self._last_task.get(lane)
-        task = self._tasks.spawn(f"{action} {lane}", self._run_after(before, work))
+        previous = self._last_task.get(key)
+        task = self._tasks.spawn(f"{action} {key}", self._run_after(previous, work))
         if task is not None:
-            self._last_task[lane] = task
-            task.add_done_callback(lambda ended: self._on_task_done(lane, ended))
+            self._last_task[key] = task
+            task.add_done_callback(lambda ended: self._on_task_done(key, ended))
         return task
 
     async def _run_after(
@@ -175,9 +177,9 @@ class QueueNotices:
         async with self._slots, asyncio.timeout(CALL_SECONDS):
             await work()
 
-    def _on_task_done(self, lane: str, task: asyncio.Task[None]) -> None:
-        if self._last_task.get(lane) is task:
-            del self._last_task[lane]
+    def _on_task_done(self, key: str, task: asyncio.Task[None]) -> None:
+        if self._last_task.get(key) is task:
+            del self._last_task[key]
 
 
 def _message_key(message: Message) -> str:

@@ -1,4 +1,4 @@
-"""What stands under the replies of turns: what can be done with an answer."""
+"""Builds the buttons and overflow menus under the replies of turns."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from bot.domain.cards import Button, ReplyActions
 from bot.domain.comparisons import Candidate
 from bot.domain.turns import Turn, TurnResult, TurnState
 
-AGAIN: Final = "Ask again"
-FORK: Final = "Fork from here"
-REWIND: Final = "Go back"
-REWIND_SURE: Final = "I forget this answer and all that came later. The messages stay."
-STATUS: Final = "Status of this session"
-HISTORY: Final = "What was asked"
-EXPORT: Final = "Transcript for me"
-VOTE: Final = "{label} is better"
-REVEAL: Final = "Show the models"
-KEEP: Final = "Go on with {label}"
+RETRY: Final = "Retry"
+FORK: Final = "Fork"
+REWIND: Final = "Rewind to here"
+REWIND_SURE: Final = "I'll forget this reply and everything after it. The messages stay."
+STATUS: Final = "Show status"
+HISTORY: Final = "Show history"
+EXPORT: Final = "Export"
+VOTE: Final = "Vote {label}"
+REVEAL: Final = "Show models"
+KEEP: Final = "Keep {label}"
 KEEP_SURE: Final = (
-    "This thread goes on with answer {label}; the other answers' copies of it are deleted."
+    "This thread continues with answer {label}. The sessions of the other answers are deleted."
 )
 
 
 def actions_for(turn: Turn, result: TurnResult) -> ReplyActions | None:
-    """What stands under the reply of a turn that ends so; None where nothing can be done."""
+    """The actions under the reply of a turn with this result; None if there are none."""
 
-    def press(label: str, verb: str, confirm: str = "") -> Button:
-        return Button(label=label, command_name=verb, turn=turn.id, confirm=confirm)
+    def button(label: str, command_name: str, confirm: str = "") -> Button:
+        return Button(label=label, command_name=command_name, turn=turn.id, confirm=confirm)
 
     if result.state in (TurnState.REFUSED, TurnState.WITHDRAWN):
         return None
-    again = press(AGAIN, "retry")
-    about = (press(STATUS, "status"), press(HISTORY, "history"), press(EXPORT, "export"))
+    retry = button(RETRY, "retry")
+    more = (button(STATUS, "status"), button(HISTORY, "history"), button(EXPORT, "export"))
     if result.state in (TurnState.DONE, TurnState.STOPPED) and result.answer:
-        rewind = press(REWIND, "rewind", REWIND_SURE)
-        return ReplyActions(buttons=(again, press(FORK, "fork")), menu=(rewind, *about))
-    return ReplyActions(buttons=(again,), menu=about)
+        rewind = button(REWIND, "rewind", REWIND_SURE)
+        return ReplyActions(buttons=(retry, button(FORK, "fork")), menu=(rewind, *more))
+    return ReplyActions(buttons=(retry,), menu=more)
 
 
 def vote_actions(
     turn: Turn, candidates: Sequence[Candidate], *, models_revealed: bool
 ) -> ReplyActions:
-    """What stands under a comparison: the votes, and either the names or going on with one."""
+    """The actions under a comparison: votes, and either the reveal or the keep buttons."""
     answered = [each.label for each in candidates if not each.error]
     votes = tuple(
         Button(label=VOTE.format(label=label), command_name="vote", args=label, turn=turn.id)
@@ -55,7 +55,7 @@ def vote_actions(
 
 
 def keep_buttons(turn_id: int, labels: Sequence[str]) -> tuple[Button, ...]:
-    """A button for each answer that can be gone on with."""
+    """A button for each answer that can be kept."""
     return tuple(
         Button(
             label=KEEP.format(label=label),

@@ -1,9 +1,9 @@
-"""How a turn is answered: which session is asked what, with which model, and how that ends.
+"""Responds to turns: acquires the session, sends the prompt and streams the answer to the reply.
 
-When the engine dies under it, a turn is asked once more by itself: what was said up to there is
-taken back, and the prompt, which the session's history may have kept, is cut out before it is sent
-again. Tools only read, so that nothing is done twice by that. Comparisons are not asked again: each
-answer would be held against others that had it easier.
+If the runtime dies during a turn, its prompt is sent once more. The shown text is retracted, and
+the prompt is removed from the session's history, which may have kept it. Tools only read, so that
+this repeats no side effect. Comparisons are not repeated: the answers would not have had equal
+conditions.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from bot.turns.reply_actions import actions_for
 log = logging.getLogger(__name__)
 
 _MAX_RETRY_CHAIN: Final = 100
+"""Maximum number of retries of one message that are followed back."""
 _HISTORY_PAGE_SIZE: Final = 20
-"""So many of the turns that a session remembers are looked at in one go, the newest first."""
+"""Number of history entries read together, newest first."""
 _MAX_SESSION_CHANGES: Final = 3
-"""So often a turn follows what becomes of its session while it waits for it."""
+"""Maximum number of session changes that a waiting turn follows."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _TurnRun:
-    """One turn on its way to its answer."""
+    """The state of one running turn."""
 
     turn: Turn
     reply: Reply
@@ -48,19 +49,19 @@ class _TurnRun:
     usage_meter: UsageMeter
     buffer: AnswerBuffer = field(default_factory=AnswerBuffer)
     started: bool = False
-    """Whether its prompt is on its way, so that it gives way to nobody any more."""
+    """True once the prompt may be sent; the turn is then no longer requeued for an earlier one."""
     is_retry: bool = False
-    """Whether it is asked once more, after its engine died."""
+    """True while the prompt is sent once more, after the runtime died."""
 
     def make_result(self, state: TurnState, note: str = "") -> TurnResult:
-        """How it ends, with what was said and spent up to here."""
+        """The result, with the answer and the usage up to now."""
         return TurnResult(
             state=state, answer=self.buffer.text, note=note, usage=self.usage_meter.total_usage
         )
 
 
 class TurnResponder:
-    """Asks the sessions of turns."""
+    """Responds to turns with their sessions."""
 
     def __init__(
         self,
@@ -84,30 +85,31 @@ class TurnResponder:
 
     @contextmanager
     def stoppable(self, turn: Turn) -> Iterator[ActivePrompts]:
-        """The turn's answer can be stopped while inside."""
-        underway = ActivePrompts()
-        self._active[turn.message.thread] = (turn.message, underway)
+        """Make the answer of a turn stoppable while inside."""
+        active_prompts = ActivePrompts()
+        self._active[turn.message.thread] = (turn.message, active_prompts)
         try:
-            yield underway
+            yield active_prompts
         finally:
             del self._active[turn.message.thread]
 
     def active_message(self, thread: ThreadKey) -> Message | None:
-        """What is being answered in a thread, if anything is."""
-        found = self._active.get(thread)
-        return None if found is None else found[0]
+        """The message that is being answered in a thread; None if there is none."""
+        active = self._active.get(thread)
+        return None if active is None else active[0]
 
     async def stop_response(self, message: Message) -> bool:
-        """Stop the answer to a message, if it is running still; whether it was. Not that of the
-        next one, which may have begun meanwhile."""
-        running, underway = self._active.get(message.thread, (None, None))
-        if underway is None or running != message:
+        """Stop the answer to a message. True if it was still running. The answer to a later
+        message is not stopped."""
+        running, active_prompts = self._active.get(message.thread, (None, None))
+        if active_prompts is None or running != message:
             return False
-        await underway.stop_all()
+        await active_prompts.stop_all()
         return True
 
     async def reply_actions(self, turn: Turn, result: TurnResult) -> ReplyActions | None:
-        """What can be done with the answer; with a comparison, as it is on record."""
+        """The actions under the reply; None if there are none. Those of a comparison come from its
+        record."""
         if not turn.message.options.compare_models:
             return actions_for(turn, result)
         if result.state not in (TurnState.DONE, TurnState.STOPPED):
@@ -115,16 +117,16 @@ class TurnResponder:
         try:
             return await self._comparison_runner.vote_actions(turn)
         except StoreError as error:
-            log.warning("a comparison is shown without its votes: %s", error)
+            log.warning("comparison shown without votes: reason=%s", error)
             return None
 
     async def respond(
         self, turn: Turn, reply: Reply, active_prompts: ActivePrompts
     ) -> TurnResult | None:
-        """Ask for a turn's answer and show it as it grows: how it ends. None when an earlier
-        message of the thread came in, and the turn has to give way. Raises `StoreError`."""
+        """Stream the answer of a turn to its reply and return the result. None if an earlier
+        message of the thread arrived, and the turn has to be requeued. Raises `StoreError`."""
         record = await self._store.ensure_session(turn)
-        asking = _TurnRun(
+        run = _TurnRun(
             turn=turn,
             reply=reply,
             active_prompts=active_prompts,
@@ -134,28 +136,24 @@ class TurnResponder:
             if turn.message.options.compare_models:
                 return await self._compare(turn, record, active_prompts)
             async with time_limit(self._clock, self._turn_seconds):
-                stopped = await self._ask_with_retry(asking, record)
+                stopped = await self._ask_with_retry(run, record)
         except AgentError as error:
-            log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
-            return asking.make_result(TurnState.FAILED, error.user_message)
+            log.warning("answer failed: reason=%s", error, exc_info=error.__cause__)
+            return run.make_result(TurnState.FAILED, error.user_message)
         except TimeoutError:
-            log.warning("the turn took more than %g s and was ended", self._turn_seconds)
-            return asking.make_result(
-                TurnState.FAILED, AGENT_ERROR_MESSAGES[AgentErrorKind.TIMED_OUT]
-            )
+            log.warning("answer timed out: seconds=%g", self._turn_seconds)
+            return run.make_result(TurnState.FAILED, AGENT_ERROR_MESSAGES[AgentErrorKind.TIMED_OUT])
         if stopped is None:
             return None
         if stopped:
-            return asking.make_result(TurnState.STOPPED, STOPPED)
-        if not asking.buffer.text.strip():
+            return run.make_result(TurnState.STOPPED, STOPPED)
+        if not run.buffer.text.strip():
             note = AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY]
-            return TurnResult(
-                state=TurnState.FAILED, note=note, usage=asking.usage_meter.total_usage
-            )
-        return asking.make_result(TurnState.DONE)
+            return TurnResult(state=TurnState.FAILED, note=note, usage=run.usage_meter.total_usage)
+        return run.make_result(TurnState.DONE)
 
     async def _ask_with_retry(self, run: _TurnRun, record: SessionRecord) -> bool | None:
-        """Ask, and once more where the engine died under it; else like `_ask_session`."""
+        """Like `_ask_session`, with one retry if the runtime dies."""
         try:
             return await self._ask_session(run, record)
         except AgentError as error:
@@ -163,35 +161,35 @@ class TurnResponder:
                 raise
             if run.active_prompts.stop_requested:
                 return True
-            log.warning("the engine failed under the turn, which is asked once more: %s", error)
+            log.warning("runtime failed during the turn, retrying: reason=%s", error)
         run.is_retry = True
         run.buffer.discard_all()
         run.reply.replace("")
         return await self._ask_session(run, await self._store.ensure_session(run.turn))
 
     async def _ask_session(self, run: _TurnRun, record: SessionRecord) -> bool | None:
-        """Ask the thread's session; whether it was stopped. None when the turn has to give way."""
+        """Ask the thread's session. True if it was stopped; None if the turn has to be requeued."""
         message = run.turn.message
         for _ in range(_MAX_SESSION_CHANGES):
-            chosen = await self._model_selector.select(
+            selection = await self._model_selector.select(
                 record, record.thread, turn_model=message.options.model
             )
-            log.debug("model %r: %s", chosen.config.model, chosen.rule)
+            log.debug("model selected: model=%r rule=%s", selection.config.model, selection.rule)
             async with (
                 self._prepare_prompt(run.turn, record) as prompt,
-                self._pool.acquire(record.id, chosen.config) as session,
+                self._pool.acquire(record.id, selection.config) as session,
             ):
-                held = await self._store.session_by_number(record.number)
-                if held is not None and held.thread == message.thread:
-                    return await self._ask_acquired(run, held, session, prompt)
-            # It was deleted, or taken up in another thread, while the turn waited for it.
+                current = await self._store.session_by_number(record.number)
+                if current is not None and current.thread == message.thread:
+                    return await self._ask_acquired(run, current, session, prompt)
+            # It was deleted, or attached to another thread, while the turn waited for it.
             record = await self._store.ensure_session(run.turn)
         raise AgentError(AgentErrorKind.BUSY, f"session {record.id} does not stay in its thread")
 
     def _prepare_prompt(
         self, turn: Turn, record: SessionRecord
     ) -> AbstractAsyncContextManager[PromptFactory]:
-        """The prompt of a turn, put together at once where its session has to be opened first."""
+        """The prompt of a turn; built in parallel if the session has to be opened first."""
         if self._pool.is_open(record.id):
             return nullcontext(partial(self._prompt_builder.build, turn))
         return self._prompt_builder.prebuild(turn, record)
@@ -203,44 +201,49 @@ class TurnResponder:
         session: AgentSession,
         build_prompt: PromptFactory,
     ) -> bool | None:
-        """Ask a session that nobody else has meanwhile."""
-        turn, underway = run.turn, run.active_prompts
+        """Ask a session that this turn uses exclusively."""
+        turn, active_prompts = run.turn, run.active_prompts
 
-        async def taken(event: str) -> None:
+        async def on_accepted(event_id: str) -> None:
             try:
-                await self._store.append_history(turn, record.number, event)
+                await self._store.append_history(turn, record.number, event_id)
             except StoreError as error:
-                # The answer counts for more than that one can go back to before it.
-                log.warning("the prompt's place in the history is not on record: %s", error)
+                # The answer matters more than a later rewind to before it.
+                log.warning("history entry not recorded: reason=%s", error)
             self._prompt_builder.mark_prompt_accepted(turn, record)
 
-        again = turn.message.options.retry_of
+        retried_id = turn.message.options.retry_of
         if session.is_new and record.has_turns:
-            log.warning("the memory of session %s is gone", record.id)
+            log.warning("session history lost: session=%s", record.id)
             record = await self._store.clear_history(record.number) or record
         elif session.resumed:
             record = await self._reconcile(record, session)
-        if again:
-            # What is forgotten does not come back: not before it is sure to be asked anew.
+        if retried_id:
+            # Truncated history is lost: truncate only when the prompt is sure to be sent.
             if not await self._ensure_started(run):
                 return None
-            if underway.stop_requested:
+            if active_prompts.stop_requested:
                 return True
-            record = await self._truncate_from_turn(again, record, session)
+            record = await self._truncate_from_turn(retried_id, record, session)
         if turn.epoch > 1 or run.is_retry:
             record = await self._truncate_from_turn(turn.id, record, session)
-        text = await build_prompt(record)
-        with underway.track(session):
+        prompt = await build_prompt(record)
+        with active_prompts.track(session):
             if not await self._ensure_started(run):
                 return None
-            if underway.stop_requested:
+            if active_prompts.stop_requested:
                 return True
             return await stream_answer(
-                session, text, run.buffer, run.usage_meter, on_prompt_accepted=taken, sink=run.reply
+                session,
+                prompt,
+                run.buffer,
+                run.usage_meter,
+                on_prompt_accepted=on_accepted,
+                sink=run.reply,
             )
 
     async def _ensure_started(self, run: _TurnRun) -> bool:
-        """Whether the prompt may be sent; not where an earlier message of the thread came in."""
+        """True if the prompt may be sent; False if an earlier message of the thread arrived."""
         if not run.started:
             run.started = await self._store.mark_prompted(run.turn)
         return run.started
@@ -248,58 +251,58 @@ class TurnResponder:
     async def _truncate_from_turn(
         self, turn_id: int, record: SessionRecord, session: AgentSession
     ) -> SessionRecord:
-        """Cut the session's history to before a turn that is to be asked anew: because somebody
-        wants another answer, or because a death came between its prompt and its answer. Done
-        again after a restart it changes nothing more: the runtime goes first, then the record."""
-        before = await self._first_history_entry(turn_id, record)
-        if before is not None:
-            await session.truncate_from(before.event_id)
-            forgotten = await self._store.truncate_history(record.number, before.turn)
-            log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
+        """Truncate the session's history from a turn that is to be repeated: for a retry, or after
+        a death between its prompt and its answer. It is idempotent over a restart: the runtime is
+        truncated first, then the record."""
+        entry = await self._first_history_entry(turn_id, record)
+        if entry is not None:
+            await session.truncate_from(entry.event_id)
+            removed = await self._store.truncate_history(record.number, entry.turn)
+            log.info("history truncated for a retry: session=%s turns=%d", record.id, len(removed))
             record = await self._store.session_by_number(record.number) or record
         await self._truncate_unrecorded(record, session, (await session.prompt_ids()).unanswered)
         return record
 
     async def _reconcile(self, record: SessionRecord, session: AgentSession) -> SessionRecord:
-        """Bring a session's history, and what is on record of it, together again: a bot may have
-        died before a prompt was on record, a runtime before a turn was in the history, which it
-        writes a moment later. Where the answer alone was lost the prompt goes, too: the model would
-        answer it once more. The runtime goes first, then the record."""
+        """Reconcile a session's history with its record. The bot may have died before it recorded
+        a prompt; the runtime may have died before it wrote a turn, which it does a moment later. A
+        prompt whose answer was lost is removed too, or the model would answer it once more. The
+        runtime is truncated first, then the record."""
         kept = await session.prompt_ids()
-        unlike = await self._mismatched_history(record, kept)
-        half = [turn.event_id for turn in unlike if turn.event_id in kept.all]
-        if half:
-            await session.truncate_from(half[0])
+        mismatched = await self._mismatched_history(record, kept)
+        partial_ids = [turn.event_id for turn in mismatched if turn.event_id in kept.all]
+        if partial_ids:
+            await session.truncate_from(partial_ids[0])
         else:
             await self._truncate_unrecorded(record, session, kept.unanswered)
-        if not unlike:
+        if not mismatched:
             return record
-        lost = await self._store.truncate_history(record.number, unlike[0].turn)
-        log.warning("session %s has lost %d turns with what died", record.id, len(lost))
+        removed = await self._store.truncate_history(record.number, mismatched[0].turn)
+        log.warning("history lost in a crash: session=%s turns=%d", record.id, len(removed))
         return await self._store.session_by_number(record.number) or record
 
     async def _mismatched_history(
         self, record: SessionRecord, prompts: PromptIds
     ) -> Sequence[HistoryEntry]:
-        """What is last on record and not, or not whole, in the history; oldest first."""
+        """The last recorded entries that are missing or incomplete in the history; oldest first."""
         end = record.turn_count
-        unlike: list[HistoryEntry] = []
+        mismatched: list[HistoryEntry] = []
         while end > 0:
             start = max(0, end - _HISTORY_PAGE_SIZE)
             page = await self._store.list_history(record.number, start, end - start)
             for turn in reversed(page.entries):
                 answered = turn.event_id not in prompts.unanswered
                 if turn.event_id in prompts.all and (answered or turn.state is not TurnState.DONE):
-                    return unlike[::-1]
-                unlike.append(turn)
+                    return mismatched[::-1]
+                mismatched.append(turn)
             end = start
-        return unlike[::-1]
+        return mismatched[::-1]
 
     async def _truncate_unrecorded(
         self, record: SessionRecord, session: AgentSession, unanswered: Sequence[str]
     ) -> None:
-        """Cut what the history has after all that is on record and never answered: a prompt that
-        was taken just before a death, and that would be sent twice."""
+        """Remove an unanswered prompt at the end of the history that is not recorded. It was
+        accepted just before a death, and would be sent twice."""
         if not unanswered:
             return
         last = (
@@ -309,26 +312,26 @@ class TurnResponder:
         left = unanswered[unanswered.index(last[-1].event_id) + 1 :] if recorded else unanswered
         if left:
             await session.truncate_from(left[0])
-            log.info("session %s forgets a prompt that is not on record", record.id)
+            log.info("unrecorded prompt removed from the history: session=%s", record.id)
 
     async def _first_history_entry(
         self, turn_id: int, record: SessionRecord
     ) -> HistoryEntry | None:
-        """The earliest that a session remembers of a turn and of those that it was to answer anew:
-        where a restart came between forgetting and asking, the one before may still be there."""
+        """The earliest history entry of a turn and of the turns that it retries; None if there is
+        none. After a restart in the middle of a retry, the retried turn may still be there."""
         first = None
         for _ in range(_MAX_RETRY_CHAIN):
             first = await self._store.history_entry(record.number, turn_id) or first
-            asked = await self._store.turn_by_id(turn_id)
-            if asked is None or not asked.message.options.retry_of:
+            turn = await self._store.turn_by_id(turn_id)
+            if turn is None or not turn.message.options.retry_of:
                 break
-            turn_id = asked.message.options.retry_of
+            turn_id = turn.message.options.retry_of
         return first
 
     async def _compare(
         self, turn: Turn, record: SessionRecord, active_prompts: ActivePrompts
     ) -> TurnResult | None:
-        """Ask copies of the session with several models."""
+        """Ask copies of the session with several models. None if the turn has to be requeued."""
         prompt = await self._prompt_builder.build(turn, record)
         if not await self._store.mark_prompted(turn):
             return None

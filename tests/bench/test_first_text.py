@@ -19,5 +19,5 @@ async def test_both_sides_are_asked_in_a_session_that_is_live(tmp_path: Path) ->
     assert whole.goal == Goal(most=1.02)
     assert min(whole.ours, whole.theirs) > 1_980, "99 pieces, 20 ms each"
     log = (tmp_path / "bot" / "bot.log").read_text(encoding="utf-8")
-    assert log.count("turn ends: done") == 3
-    assert log.count(" is new") == 1
+    assert log.count("turn ended: state=done") == 3
+    assert log.count("session created:") == 1

@@ -29,7 +29,7 @@ async def test_memory_is_taken_after_few_and_after_many_threads(tmp_path: Path) 
     assert runtime.value > 10
     assert both.value == runtime.value + once.ours
     log = (tmp_path / "ours" / "bot.log").read_text(encoding="utf-8")
-    assert log.count("turn ends: done") == 6
+    assert log.count("turn ended: state=done") == 6
 
 
 def test_as_many_threads_as_before_are_no_comparison() -> None:

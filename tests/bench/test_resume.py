@@ -15,4 +15,6 @@ async def test_both_sides_resume_a_session_that_was_asked_before(tmp_path: Path)
     assert once.theirs > 20
     assert row.goal is GOAL
     log = (tmp_path / "ours" / "bot.log").read_text(encoding="utf-8")
-    assert log.count(" is new") == log.count(" is resumed") == 2, "one to warm up, one measured"
+    assert log.count("session created:") == log.count("session resumed:") == 2, (
+        "one to warm up, one measured"
+    )

@@ -15,4 +15,4 @@ async def test_both_sides_are_started_and_asked_once(tmp_path: Path) -> None:
     assert 0.02 < once.ours < once.theirs * 100
     assert row.goal is GOAL
     log = (tmp_path / "ours" / "bot.log").read_text(encoding="utf-8")
-    assert log.count("the Copilot runtime runs") == 1
+    assert log.count("runtime started:") == 1

@@ -20,4 +20,6 @@ async def test_turns_and_their_processor_time_are_measured_in_the_same_rounds(
     assert processor.result == processor.ours
     for threads in ("2", "3"):
         log = (tmp_path / threads / "bot" / "bot.log").read_text(encoding="utf-8")
-        assert log.count("turn ends: done") == 2 * int(threads), "one to begin with, one measured"
+        assert log.count("turn ended: state=done") == 2 * int(threads), (
+            "one to begin with, one measured"
+        )

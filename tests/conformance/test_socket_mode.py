@@ -36,7 +36,7 @@ class ReceivedRequests:
         """A listener as the SDK's documentation shows it."""
         answer: dict[str, object] | None = None
         if request.type == "slash_commands":
-            answer = {"text": f"heard {request.payload['text']}"}
+            answer = {"text": f"received {request.payload['text']}"}
         await client.send_socket_mode_response(
             SocketModeResponse(envelope_id=request.envelope_id, payload=answer)
         )
@@ -100,7 +100,7 @@ async def test_events_commands_and_shortcuts_come_by_one_socket(
     command = await received.until("slash_commands")
     assert command.accepts_response_payload is True
     alice = (await outside.act("auth.test", ALICE))["user_id"]
-    assert [one["text"] for one in await outside.ephemeral(alice)] == ["heard it"]
+    assert [one["text"] for one in await outside.ephemeral(alice)] == ["received it"]
     await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
     shortcut = await received.until("interactive")
     assert shortcut.payload["type"] == "message_action"

@@ -71,7 +71,7 @@ async def test_events_have_every_field_that_slack_requires(
     lacking = {}
     for file, name, kind, subtype in EVENTS:
         of_kind = [e for e in events if e["type"] == kind and e.get("subtype") == subtype]
-        assert of_kind, f"no {name} was heard"
+        assert of_kind, f"no {name} was received"
         missing = set().union(*(event_shape(file, name).missing(event) for event in of_kind))
         if subtype is None:  # then it is declared as undefined: it must not be there
             missing.discard("subtype")

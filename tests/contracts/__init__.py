@@ -1,10 +1,10 @@
-"""What every adapter of a port must keep, whatever it is built on."""
+"""Defines the promises that every adapter of a port keeps."""
 
 from pathlib import Path
 
 import pytest
 
-# The promises stand in modules that are no test files themselves; their asserts shall speak too.
+# The contracts are in modules that are no test files: rewrite their asserts, too.
 pytest.register_assert_rewrite(
     *(f"tests.contracts.{module.stem}" for module in Path(__file__).parent.glob("[a-z]*.py"))
 )

@@ -1,4 +1,4 @@
-"""What a database promises about hearing: until when nothing was missed, and where people speak."""
+"""Checks what a store promises about the checkpoint and the active threads."""
 
 from __future__ import annotations
 

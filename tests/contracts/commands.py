@@ -1,4 +1,4 @@
-"""The promises about orders, which are carried out once, and about the audit."""
+"""Checks what a store promises about commands, which run once, and about the audit log."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ class CommandContract:
             assert not await store.accept_command(done)
 
     async def test_only_so_many_are_listed_at_a_time(self, store: Store) -> None:
-        orders = [replace(BUTTON_COMMAND, key=f"press-{n}") for n in range(403)]
-        await asyncio.gather(*(store.accept_command(order) for order in orders))
-        assert await store.unfinished_commands() == tuple(orders[:400])
-        await asyncio.gather(*(store.finish_command(order.key) for order in orders[:400]))
-        assert await store.unfinished_commands() == tuple(orders[400:])
+        commands = [replace(BUTTON_COMMAND, key=f"press-{n}") for n in range(403)]
+        await asyncio.gather(*(store.accept_command(order) for order in commands))
+        assert await store.unfinished_commands() == tuple(commands[:400])
+        await asyncio.gather(*(store.finish_command(order.key) for order in commands[:400]))
+        assert await store.unfinished_commands() == tuple(commands[400:])
 
     async def test_a_command_that_is_not_on_record_can_be_finished(self, store: Store) -> None:
         await store.finish_command("never-given")

@@ -1,4 +1,4 @@
-"""The promises about comparisons of models: one vote each, and no name before its time."""
+"""Checks what a store promises about comparisons: one vote each, and no model name too early."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BROKEN = Candidate(label="C", session=4, usage=TokenUsage(model="grok"), error="
 async def copied(
     store: Store, turn: Turn, source: SessionRecord, candidate: Candidate
 ) -> SessionRecord:
-    """A copy of the session that was asked, for one answer."""
+    """A copy of the session, for one answer."""
     return await store.add_session(
         source,
         session_id=f"copy-{candidate.label}-{turn.id}",
@@ -63,10 +63,10 @@ async def compared(store: Store, message: Message | None = None, *, open_: bool 
     return turn
 
 
-async def asked_of_copies(
+async def comparing_turn(
     store: Store,
 ) -> tuple[Turn, Sequence[SessionRecord], Sequence[Candidate]]:
-    """A running turn whose question two copies of its session were asked."""
+    """A running turn whose question went to two copies of its session."""
     await store.accept_message(
         replace(make_message(1), options=MessageOptions(compare_models=("gpt", "claude")))
     )
@@ -84,7 +84,7 @@ async def asked_of_copies(
 
 
 async def ended(store: Store, turn: Turn) -> None:
-    """The turn ends with all answers together."""
+    """End the turn with all answers together."""
     spent = TokenUsage(input_tokens=150, output_tokens=25, seconds=2.5)
     await store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A and B", usage=spent))
     assert await store.finish_turn(turn, TurnState.DONE)
@@ -168,7 +168,7 @@ class ComparisonContract:
     async def test_each_session_that_was_asked_pays_for_its_own_answer(
         self, store: Store, clock: ManualClock
     ) -> None:
-        turn, copies, candidates = await asked_of_copies(store)
+        turn, copies, candidates = await comparing_turn(store)
         source = await current(store, HERE)
         await clock.advance(5)
         await store.save_comparison(turn, source.number, candidates)
@@ -185,7 +185,7 @@ class ComparisonContract:
         assert (first.context_tokens, first.context_limit) == (120, 8_000)
 
     async def test_asked_again_only_the_later_answers_are_paid_for(self, store: Store) -> None:
-        turn, copies, candidates = await asked_of_copies(store)
+        turn, copies, candidates = await comparing_turn(store)
         await store.save_comparison(turn, 1, candidates[:1])
         sums = []
         for copy in copies:
@@ -195,7 +195,7 @@ class ComparisonContract:
         assert sums == [(100, 20), (0, 0)]
 
     async def test_an_answer_whose_session_has_gone_meanwhile_goes_too(self, store: Store) -> None:
-        turn, copies, candidates = await asked_of_copies(store)
+        turn, copies, candidates = await comparing_turn(store)
         await store.delete_sessions([copies[0].number])
         await store.save_comparison(turn, 1, candidates)
         found = await store.comparison_of_turn(turn.id)
@@ -204,7 +204,7 @@ class ComparisonContract:
         assert not await store.mark_kept(turn.id, "A")
 
     async def test_each_session_remembers_its_own_answer(self, store: Store) -> None:
-        turn, copies, _ = await asked_of_copies(store)
+        turn, copies, _ = await comparing_turn(store)
         await ended(store, turn)
         fork = await store.add_session(
             copies[1], session_id="fork", origin=SessionOrigin.FORK, thread=HERE, owner="U0BOB"
@@ -223,7 +223,7 @@ class ComparisonContract:
             assert page.entries == (recalled,)
 
     async def test_what_was_used_of_each_model_is_shown(self, store: Store) -> None:
-        turn, _, _ = await asked_of_copies(store)
+        turn, _, _ = await comparing_turn(store)
         await ended(store, turn)
         assert await store.sum_usage(UsageGrouping.MODEL, 0.0) == (
             UsageRow(key="claude", turns=1, input_tokens=50, output_tokens=10),
@@ -253,7 +253,7 @@ class ComparisonContract:
         assert await store.model_scores([]) == ()
 
     async def test_a_score_does_not_tell_who_is_who(self, store: Store) -> None:
-        """Else a look at the scoreboard after a vote would show the name."""
+        """Otherwise the scores after a vote would give the name away."""
         turn = await compared(store)
         await store.save_vote(turn.id, "U0ALICE", "A")
         assert await store.model_scores(["C0GENERAL"]) == ()

@@ -1,4 +1,4 @@
-"""The promises about what sessions remember: which turns, and up to where they were told."""
+"""Checks what a store promises about session history."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HistoryContract:
             state=TurnState.DONE,
             model="gpt",
             event_id=f"event-{turn.id}",
-            asked_at=BEGIN + 5.0,
+            accepted_at=BEGIN + 5.0,
             seconds=1.5,
             input_tokens=100,
             output_tokens=20,
@@ -145,16 +145,18 @@ class HistoryContract:
     async def test_what_is_answered_again_was_asked_when_it_was_asked_first(
         self, store: Store
     ) -> None:
-        """What people said between the question and the wish for another answer is told later."""
-        asked = await answered(store, make_message(2, root=1))
+        """Messages between the question and its retry are context for a later turn."""
+        retried = await answered(store, make_message(2, root=1))
         number = (await current(store, HERE)).number
         for second in (5, 7):
-            assert await store.truncate_history(number, asked.id) == (asked.id,)
-            anew = replace(make_message(second, root=1), options=MessageOptions(retry_of=asked.id))
-            asked = await answered(store, anew)
+            assert await store.truncate_history(number, retried.id) == (retried.id,)
+            message = replace(
+                make_message(second, root=1), options=MessageOptions(retry_of=retried.id)
+            )
+            retried = await answered(store, message)
             assert (await current(store, HERE)).seen_ts == ts_at(2)
         await answered(store, make_message(8, root=1))
-        later = replace(make_message(9, root=1), options=MessageOptions(retry_of=asked.id))
+        later = replace(make_message(9, root=1), options=MessageOptions(retry_of=retried.id))
         await answered(store, later)
         assert (await current(store, HERE)).seen_ts == ts_at(8)
         await answered(
@@ -167,9 +169,9 @@ class HistoryContract:
         await answered(store, make_message(2, root=1))
         assert await store.latest_retry(first.id) is None
         wish = MessageOptions(model="gpt", retry_of=first.id)
-        anew = await answered(store, replace(make_message(5, root=1), options=wish))
-        assert await store.latest_retry(first.id) == await store.turn_by_id(anew.id)
-        assert await store.latest_retry(anew.id) is None
+        retry = await answered(store, replace(make_message(5, root=1), options=wish))
+        assert await store.latest_retry(first.id) == await store.turn_by_id(retry.id)
+        assert await store.latest_retry(retry.id) is None
         assert await store.latest_retry(4_711) is None
 
     async def test_what_one_session_forgets_a_copy_still_knows(self, store: Store) -> None:
@@ -212,11 +214,11 @@ class HistoryContract:
     async def test_the_session_that_was_asked_pays_whatever_became_current(
         self, store: Store
     ) -> None:
-        turn, asked = await began(store, make_message(1))
+        turn, session = await began(store, make_message(1))
         fresh = await store.reset(HERE, "", "U0ALICE")
         await store.record_result(turn, TurnResult(state=TurnState.DONE, answer="So.", usage=USAGE))
         await store.finish_turn(turn, TurnState.DONE)
-        old = await store.session_by_number(asked.number)
+        old = await store.session_by_number(session.number)
         assert old is not None
         assert (old.input_tokens, old.turn_count) == (100, 1)
         assert await current(store, HERE) == fresh

@@ -1,4 +1,4 @@
-"""The promises about messages at the door: each is recorded once, and some become turns."""
+"""Checks what a store promises about messages: each is recorded once, and some become turns."""
 
 from __future__ import annotations
 
@@ -180,11 +180,11 @@ class TwoPersonThreadContract:
 
     async def test_one_who_speaks_to_somebody_else_takes_part(self, store: Store) -> None:
         await scheduled(store, 1)
-        aside = make_message(2, root=1, user="U0BOB", trigger=Trigger.OVERHEARD)
-        assert (await store.accept_message(aside)).status is AcceptStatus.OVERHEARD
+        message = make_message(2, root=1, user="U0BOB", trigger=Trigger.OVERHEARD)
+        assert (await store.accept_message(message)).status is AcceptStatus.OVERHEARD
         follow_up = make_message(3, root=1, trigger=Trigger.FOLLOW_UP)
         assert (await store.accept_message(follow_up)).status is AcceptStatus.OVERHEARD
-        thread = await store.thread_by_key(aside.thread)
+        thread = await store.thread_by_key(message.thread)
         assert thread is not None
         assert thread.participants == {"U0ALICE", "U0BOB"}
 
@@ -229,7 +229,7 @@ class TwoPersonThreadContract:
     async def test_an_answer_received_before_the_first_message_leaves_it_open(
         self, store: Store
     ) -> None:
-        """Slack keeps no order: somebody may have written that was not taken down."""
+        """Slack keeps no order: another user may have written without being recorded."""
         await store.accept_message(make_message(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
         await store.accept_message(make_message(1))
         thread = await store.thread_by_key(make_message(1).thread)
@@ -251,8 +251,8 @@ class TwoPersonThreadContract:
     async def test_bots_are_answered_a_few_times_in_a_row_until_a_person_writes(
         self, store: Store
     ) -> None:
-        """One more than that for the sentence that says so; a person's own message, also one that
-        is not for the bot, begins the count anew."""
+        """One more than that carries the notice. A user's own message, also one that is not for the
+        bot, restarts the count."""
 
         async def by_bot(second: float) -> AcceptStatus:
             message = make_message(second, root=1, user="U0ROBOT", trigger=Trigger.BOT_MENTION)
@@ -262,14 +262,16 @@ class TwoPersonThreadContract:
             return accepted.status
 
         found = [await by_bot(second) for second in range(1, MAX_CONSECUTIVE_BOT_TURNS + 4)]
-        asked = [AcceptStatus.SCHEDULED] * (MAX_CONSECUTIVE_BOT_TURNS + 1)
-        assert found == [*asked, AcceptStatus.OVERHEARD, AcceptStatus.OVERHEARD]
+        scheduled_ones = [AcceptStatus.SCHEDULED] * (MAX_CONSECUTIVE_BOT_TURNS + 1)
+        assert found == [*scheduled_ones, AcceptStatus.OVERHEARD, AcceptStatus.OVERHEARD]
         await store.accept_message(make_message(20, root=1, user="B0ROBOT", trigger=Trigger.BOT))
         assert await by_bot(21) is AcceptStatus.OVERHEARD
         await store.accept_message(
             make_message(30, root=1, user="U0BOB", trigger=Trigger.OVERHEARD)
         )
-        assert [await by_bot(31 + more) for more in range(MAX_CONSECUTIVE_BOT_TURNS + 1)] == asked
+        assert [
+            await by_bot(31 + more) for more in range(MAX_CONSECUTIVE_BOT_TURNS + 1)
+        ] == scheduled_ones
         assert await by_bot(50) is AcceptStatus.OVERHEARD
 
     async def test_it_says_how_many_bots_asked_before_since_a_person_wrote(
@@ -283,14 +285,14 @@ class TwoPersonThreadContract:
             make_message(3, root=1, user="U0OTHER", trigger=Trigger.BOT_MENTION)
         )
         await store.accept_message(make_message(3, channel="C0DEV", trigger=Trigger.BOT_MENTION))
-        asked = [
+        counts = [
             await store.count_consecutive_bot_turns(make_message(second, root=1))
             for second in (1, 2, 3, 4)
         ]
-        assert asked == [0, 0, 1, 2]
+        assert counts == [0, 0, 1, 2]
 
     async def test_a_bot_that_asks_takes_no_part_in_the_thread(self, store: Store) -> None:
-        """So a person who writes in it next is answered without a mention."""
+        """So a user who writes in it next is answered without a mention."""
         await store.accept_message(make_message(1, user="U0ROBOT", trigger=Trigger.BOT_MENTION))
         thread = await store.thread_by_key(make_message(1).thread)
         assert thread is not None

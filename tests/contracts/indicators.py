@@ -1,4 +1,4 @@
-"""The promises about what Slack shows for a time: it is on record for as long as it may stand."""
+"""Checks what a store promises about indicators: each is recorded as long as Slack may show it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class IndicatorContract:
             assert await store.stale_status_indicators(0) == ()
 
     async def test_the_status_of_what_was_cut_short_is_left(self, opened: Opened) -> None:
-        """Killed on the way, handed back and then deleted: nobody else takes it back any more."""
+        """Killed in between, requeued and then deleted: no other code clears it any more."""
         async with opened() as store:
             await scheduled(store, 1)
             turn = await claimed(store)

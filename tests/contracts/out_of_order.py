@@ -1,4 +1,4 @@
-"""The promises about messages that were heard before the one that made their thread known."""
+"""Checks messages that were received before the one that made their thread known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes import ManualClock
 
 
 def read_again(message: Message) -> Message:
-    """The same message as it is read from Slack."""
+    """The same message as a backfill reads it from Slack."""
     return replace(message, event_id=f"missed-{message.ts}")
 
 
@@ -36,16 +36,16 @@ class OutOfOrderContract:
             assert await store.accept_message(message) == AcceptResult(
                 status=AcceptStatus.DUPLICATE
             )
-        asked = []
+        turns = []
         while (turn := (await store.claim()).turn) is not None:
-            asked.append(turn.message.ts)
+            turns.append(turn.message.ts)
             await store.finish_turn(turn, TurnState.DONE)
-        assert asked == [ts_at(1), ts_at(2), ts_at(3)]
+        assert turns == [ts_at(1), ts_at(2), ts_at(3)]
 
     async def test_it_is_reported_again_while_they_have_not_been_judged(
         self, store: Store, clock: ManualClock
     ) -> None:
-        """Whoever gave up waiting for the first answer has it from Slack's repeat."""
+        """A caller whose first attempt timed out gets the result from Slack's repeat."""
         early = make_message(2, root=1, trigger=Trigger.FOLLOW_UP)
         await store.accept_message(early)
         await clock.advance(60)
@@ -63,7 +63,7 @@ class OutOfOrderContract:
     async def test_in_the_usual_case_nothing_is_to_be_taken_in_again(
         self, store: Store, clock: ManualClock, trigger: Trigger
     ) -> None:
-        """Nor where only a bot spoke, or somebody before the first mention; nor what came later."""
+        """Nor if only a bot wrote, or a user before the first mention; nor what came later."""
         await store.accept_message(make_message(1, root=0, user="U0BOB", trigger=Trigger.FOLLOW_UP))
         await store.accept_message(make_message(4, root=0, user="B0ROBOT", trigger=Trigger.BOT))
         await clock.advance(1)
@@ -89,7 +89,7 @@ class OutOfOrderContract:
     async def test_what_was_written_before_the_bot_began_to_take_part_stays_overheard(
         self, store: Store, clock: ManualClock
     ) -> None:
-        """By an order, that is: no message made the thread known."""
+        """By a command: no message made the thread known."""
         before = make_message(1, root=0, trigger=Trigger.FOLLOW_UP)
         await store.accept_message(before)
         await clock.advance(1)

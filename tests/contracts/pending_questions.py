@@ -1,4 +1,4 @@
-"""The promises about questions asked by command, until they are messages; and about being told."""
+"""Checks what a store promises about pending questions and about notices of refused turns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUESTION = PendingQuestion(
     user_team="T0SANDBOX",
     text="What is Python?",
     mrkdwn="<@U0ALICE> asks: What is Python?",
-    asked_at=5.0,
+    created_at=5.0,
 )
 
 
@@ -33,7 +33,7 @@ class PendingQuestionContract:
         assert await store.pending_questions() == (QUESTION,)
 
     async def test_it_is_there_after_a_restart_the_oldest_first(self, opened: Opened) -> None:
-        later = replace(QUESTION, event_id="command-V02", root_ts=ts_at(1), asked_at=6.0)
+        later = replace(QUESTION, event_id="command-V02", root_ts=ts_at(1), created_at=6.0)
         async with opened() as store:
             await store.save_question(later)
             await store.save_question(QUESTION)
@@ -47,7 +47,7 @@ class PendingQuestionContract:
         assert await store.save_question(QUESTION)
 
     async def test_what_has_become_a_message_is_not_asked_again(self, store: Store) -> None:
-        """Also where the bot died before it could forget the question."""
+        """Also if the bot died before it could delete the question."""
         await store.save_question(QUESTION)
         message = make_message(1, event_id=QUESTION.event_id, trigger=Trigger.COMMAND)
         assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED

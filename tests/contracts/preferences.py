@@ -1,4 +1,4 @@
-"""The promises about what people chose, and about threads in which the bot is to be quiet."""
+"""Checks what a store promises about preferences, and about quiet threads."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class PreferenceContract:
         other = preference(Scope.USER, "U0EVE", PreferenceKind.MODEL, "claude")
         for choice in (person, workspace, other, effort):
             await store.set_preference(choice)
-        asked = [(Scope.WORKSPACE, "T0"), (Scope.CHANNEL, "C0"), (Scope.USER, "U0BOB")]
-        assert await store.preferences(asked) == (workspace, effort, person)
+        scopes = [(Scope.WORKSPACE, "T0"), (Scope.CHANNEL, "C0"), (Scope.USER, "U0BOB")]
+        assert await store.preferences(scopes) == (workspace, effort, person)
         assert await store.preferences([]) == ()
         assert await store.preferences_of_kind(PreferenceKind.MODEL) == (workspace, person, other)
         assert await store.preferences_of_kind(PreferenceKind.PAUSED) == ()
@@ -57,16 +57,16 @@ class PreferenceContract:
     ) -> None:
         await scheduled(store, 1)
         await store.set_preference(QUIET)
-        said_on = make_message(2, root=1, trigger=trigger)
-        assert await store.accept_message(said_on) == AcceptResult(status=AcceptStatus.OVERHEARD)
+        follow_up = make_message(2, root=1, trigger=trigger)
+        assert await store.accept_message(follow_up) == AcceptResult(status=AcceptStatus.OVERHEARD)
         for second, called in enumerate(
             (Trigger.MENTION, Trigger.COMMAND, Trigger.REPLY_ACTION), 3
         ):
             message = make_message(second, root=1, trigger=called)
             assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED
         await store.clear_preference(QUIET.scope, QUIET.scope_id, QUIET.kind)
-        said_later = make_message(9, root=1, trigger=trigger)
-        assert (await store.accept_message(said_later)).status is AcceptStatus.SCHEDULED
+        later = make_message(9, root=1, trigger=trigger)
+        assert (await store.accept_message(later)).status is AcceptStatus.SCHEDULED
 
     async def test_who_writes_in_a_quiet_thread_takes_part(self, store: Store) -> None:
         await scheduled(store, 1)

@@ -1,4 +1,4 @@
-"""The promises about sessions that are deleted: they go with the words that only they remember."""
+"""Checks that deleted sessions take along the texts that only they have in their history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.domain.sessions import SessionOrigin
 from bot.domain.turns import Turn, TurnResult, TurnState
 from bot.domain.usage import TokenUsage, UsageGrouping
 from bot.ports import Store
-from tests.contracts.comparisons import asked_of_copies
+from tests.contracts.comparisons import comparing_turn
 from tests.contracts.messages import make_message, ts_at
 from tests.contracts.store_fixtures import answered, began, claimed, current, scheduled
 
@@ -20,7 +20,7 @@ HERE = make_message(1).thread
 
 
 async def words(store: Store, turn: Turn) -> tuple[str, str, str]:
-    """What is left of a turn's words: its text, its answer, its note."""
+    """What is left of a turn's texts: its text, its answer, its note."""
     found = await store.turn_by_id(turn.id)
     assert found is not None
     ending = found.result or TurnResult(state=TurnState.DONE)
@@ -147,7 +147,7 @@ class SessionDeletionContract:
     async def test_an_answer_of_a_comparison_stays_while_a_fork_remembers_it(
         self, store: Store
     ) -> None:
-        turn, copies, candidates = await asked_of_copies(store)
+        turn, copies, candidates = await comparing_turn(store)
         fork = await store.add_session(
             copies[0], session_id="fork", origin=SessionOrigin.FORK, thread=HERE, owner="U0ALICE"
         )
@@ -157,12 +157,12 @@ class SessionDeletionContract:
             assert comparison is not None
             return [each.answer for each in comparison.candidates]
 
-        said_then = [each.answer for each in candidates]
+        texts = [each.answer for each in candidates]
         await store.delete_sessions([copy.number for copy in copies])
-        assert await answers() == [said_then[0], ""]
+        assert await answers() == [texts[0], ""]
         recalled = await store.history_entry(fork.number, turn.id)
         assert recalled is not None
-        assert recalled.answer == said_then[0]
+        assert recalled.answer == texts[0]
         await store.delete_sessions([fork.number])
         assert await answers() == ["", ""]
 

@@ -1,4 +1,4 @@
-"""The promises about many sessions: pages of those that fit, and what they come to."""
+"""Checks what a store promises about lists of sessions: pages and totals."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SessionListContract:
     async def test_copies_of_comparisons_are_distinguished_from_the_others(
         self, store: Store
     ) -> None:
-        """Until one is gone on with: that one is a session like any other."""
+        """Until one is kept: that one is a session like any other."""
         await answered(store, make_message(1))
         source = await current(store, HERE)
         copies = [

@@ -1,4 +1,4 @@
-"""The promises about a thread's sessions: the current one, a fresh one, an earlier one, copies."""
+"""Checks what a store promises about the sessions of a thread: current, new, attached, copied."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class SessionContract:
     async def test_a_turn_asks_the_session_that_is_current_when_it_is_asked(
         self, store: Store
     ) -> None:
-        """Not the one that was when the turn was claimed; and that one does not pay for it."""
+        """Not the one at the time of the claim; that one does not get the usage."""
         await answered(store, make_message(1))
         await store.accept_message(make_message(2, root=1))
         turn = await claimed(store)
@@ -190,7 +190,7 @@ class SessionContract:
         assert await store.attach(old.number, HERE) == again
 
     async def test_a_session_is_taken_up_in_another_thread(self, store: Store) -> None:
-        """It knows nothing of what was said there, and again where it was when it comes back."""
+        """It knows none of the messages there, and its old position when it comes back."""
         await answered(store, make_message(1))
         await answered(store, make_message(500))
         moved = await current(store, HERE)
@@ -225,9 +225,11 @@ class SessionContract:
             *(store.reset(HERE, "", "U0ALICE") for _ in range(5)),
         )
         # The turn is asked of the first one, its own or a fresh one that came before it.
-        asked, fresh = ({session.number for session in part} for part in (found[:5], found[5:]))
+        with_turns, fresh = (
+            {session.number for session in part} for part in (found[:5], found[5:])
+        )
         assert len(fresh) == 5
-        assert len(asked) == 1
+        assert len(with_turns) == 1
         assert [s.number for s in await store.current_sessions(HERE)] == [found[-1].number]
 
     async def test_title_and_model_are_chosen(self, store: Store) -> None:
@@ -254,7 +256,7 @@ class SessionContract:
         assert (await current(store, HERE)).size == 4_711
 
     async def test_sessions_that_take_no_space_any_more_are_counted(self, store: Store) -> None:
-        """Those that were asked: the others never took any."""
+        """Sessions with turns only: the others never had a size."""
         for second in (1, 2):
             await answered(store, make_message(second))
         await store.reset(HERE, "", "U0ALICE")

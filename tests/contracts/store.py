@@ -1,7 +1,7 @@
-"""What a database must promise (`bot.ports.Store`), whatever it is built on.
+"""Checks what a store promises (`bot.ports.Store`), for any adapter.
 
-An adapter joins by a subclass of `StoreContract` with a fixture `opened` that opens the same
-database whenever it is called, on the fixture `clock` and with the bounds that stand in `work`.
+An adapter subclasses `StoreContract` with a fixture `opened`. It opens the same database on each
+call, on the fixture `clock` and with the limits of `tests.contracts.store_fixtures`.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class _RunningTurnContract:
         assert (again.id, again.epoch, again.result) == (turn.id, turn.epoch + 1, None)
 
     async def test_an_old_epoch_changes_nothing(self, store: Store) -> None:
-        """What a process that was frozen says when it comes back, its turn taken over."""
+        """The writes of a process that was frozen, after another one claimed its turn."""
         await scheduled(store, 1)
         old = await claimed(store)
         await store.requeue(old)
@@ -298,7 +298,7 @@ class _LookupContract:
         assert await store.running_turns("U9") == ()
 
     async def test_waiting_turns_come_in_their_order(self, store: Store) -> None:
-        """Of a thread in the order in which they were written, of all in that of their coming."""
+        """Those of a thread in the order of writing, all of them in the order of arrival."""
         for second in (9, 3):
             await scheduled(store, second, root=1)
         other = await scheduled(store, 20)

@@ -1,4 +1,4 @@
-"""What the tests of a database's promises do again and again: open it, and take a turn so far."""
+"""Opens a store and moves turns to a state, for the contract tests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def scheduled(store: Store, second: float, root: float | None = None) -> T
 
 
 async def began(store: Store, message: Message) -> tuple[Turn, SessionRecord]:
-    """The turn of a message, its prompt taken by its session."""
+    """The turn of a message, its prompt accepted by its session."""
     await store.accept_message(message)
     turn = await claimed(store)
     session = await store.ensure_session(turn)
@@ -68,7 +68,7 @@ async def answered(
 
 
 async def current(store: Store, key: ThreadKey, role: str = "") -> SessionRecord:
-    """A thread's current session as it stands now."""
+    """A thread's current session now."""
     session = await store.current_session(key, role)
     assert session is not None, "the thread has no session"
     return session

@@ -1,4 +1,4 @@
-"""A database of an older version is brought up to date, and nothing in it is lost."""
+"""Checks that a database of an older version is migrated without loss."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_each_thread_has_its_one_session(store: Store) -> None:
 
 
 async def test_what_was_said_is_looked_for_from_the_last_message_on(store: Store) -> None:
-    """What it heard before the upgrade, the bot heard until its last message."""
+    """After the upgrade, the period without missed events ends at the last recorded message."""
     assert await store.load_checkpoint() == Checkpoint(since=5.0, until=5.0)
 
 
@@ -153,7 +153,7 @@ async def test_its_words_go_with_it(store: Store) -> None:
 
 
 def test_the_audit_of_version_2_is_chained_as_it_stands(tmp_path: Path) -> None:
-    """What was on it before there was a chain can no longer be changed without a trace either."""
+    """Entries from before the chain can no longer be changed without a trace either."""
     entries = [(float(n), f"U{n}", "admin pause", "", "größer") for n in range(1, 4)]
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
         migrate(database, (V1, V2))
@@ -200,7 +200,7 @@ async def test_the_sessions_of_version_3_are_counted_by_day(tmp_path: Path) -> N
 async def test_the_latest_marks_of_version_4_are_taken_back_if_they_were_left(
     tmp_path: Path,
 ) -> None:
-    """It gave up some for ever. Of the others nobody knows whether they still stand, either."""
+    """Some are left for good. Whether Slack still shows the others is unknown."""
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
         migrate(database, (V1, V2, V3, V4))
         database.execute(_THREAD, (1, ts_at(1), 0, 1))

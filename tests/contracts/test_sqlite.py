@@ -1,4 +1,4 @@
-"""SQLite keeps the promises of a database."""
+"""Checks that the SQLite store keeps the promises of a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises about what of a thread a session has to be told, and what it knows otherwise."""
+"""Checks what a store promises about the messages of a thread that a session knows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def replied(store: Store, message: Message, *parts: float) -> Turn:
 
 
 async def known_messages(store: Store, session: SessionRecord) -> KnownMessages:
-    """What a session, as it stands now, knows otherwise."""
+    """The messages that a session, as it is now, knows."""
     found = await store.session_by_number(session.number)
     assert found is not None
     return await store.known_messages(found)
@@ -92,7 +92,7 @@ class ThreadContextContract:
     async def test_a_fresh_one_is_not_given_what_the_one_before_it_answered(
         self, store: Store
     ) -> None:
-        """Also where that comes after it was begun; once the one before is deleted, it is told."""
+        """Also if it was created later; once the earlier one is deleted, its reply is context."""
         await replied(store, make_message(1), 1.1)
         before = await current(store, HERE)
         fresh = await store.reset(HERE, "", "U0ALICE")
@@ -117,7 +117,7 @@ class ThreadContextContract:
         )
 
     async def test_no_session_is_given_what_came_of_a_comparison(self, store: Store) -> None:
-        """All answers together are no answer; the one that is gone on with, its session knows."""
+        """All answers together are no answer; the session of the kept one knows it."""
         compare = replace(make_message(1), options=MessageOptions(compare_models=("gpt", "claude")))
         await replied(store, compare, 1.1, 1.2)
         source = await current(store, HERE)
@@ -147,7 +147,7 @@ class ThreadContextContract:
         assert await known_messages(store, session) == known_message_ids(known=at(), answers=at())
 
     async def test_a_question_by_command_is_of_who_asked_it(self, store: Store) -> None:
-        """Until the session is asked it, and not of one in whose place it stands."""
+        """Until the session is prompted with it, and not from a session that it replaces."""
         await replied(store, make_message(1, trigger=Trigger.COMMAND, text="Which one?"), 1.1)
         main = await current(store, HERE)
         assert (await known_messages(store, main)).posted_questions == {}
@@ -185,18 +185,18 @@ class ThreadContextContract:
         await answered(store, make_message(7, root=1, trigger=Trigger.REPLY_ACTION))
         other = (await store.reset(HERE, "", "U0ALICE")).number
 
-        async def heard(after: float, before: float, session: int = number) -> bool:
+        async def unseen(after: float, before: float, session: int = number) -> bool:
             return await store.has_unseen_messages(HERE, ts_at(after), ts_at(before), session)
 
-        assert not await heard(4, 9)
-        assert await heard(4, 9, other)
-        assert not await heard(6, 9, other)
+        assert not await unseen(4, 9)
+        assert await unseen(4, 9, other)
+        assert not await unseen(6, 9, other)
         await store.accept_message(make_message(8, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
-        assert await heard(4, 9)
-        assert not await heard(8, 9)
-        assert not await heard(4, 8)
+        assert await unseen(4, 9)
+        assert not await unseen(8, 9)
+        assert not await unseen(4, 8)
         await store.accept_message(make_message(11, root=1, user="B0ROBOT", trigger=Trigger.BOT))
-        assert await heard(10, 12)
+        assert await unseen(10, 12)
         assert await store.has_unseen_messages(HERE, "", ts_at(9), number)
         assert await store.has_unseen_messages(HERE, "999999999.000000", ts_at(9), number)
         assert not await store.has_unseen_messages(

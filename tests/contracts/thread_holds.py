@@ -1,4 +1,4 @@
-"""The promises about what waits for an order, and about turns that are to be answered anew once."""
+"""Checks what a store promises about thread holds, retries and forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises about what was used."""
+"""Checks what a store promises about usage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def token_usage(model: str, tokens: int) -> TokenUsage:
 
 
 async def _some(store: Store, clock: ManualClock) -> Turn:
-    """Four turns a second apart, the last of them unanswered yet."""
+    """Four turns a second apart, the last of them not answered yet."""
     await answered(store, make_message(1), usage=token_usage("gpt", 100))
     await clock.advance(1)
     await answered(store, make_message(2, root=1, user="U0BOB"), usage=token_usage("claude", 200))

@@ -1,4 +1,4 @@
-"""How long somebody says nothing is measured while this process can hear, and at no other time."""
+"""Waits and time limits exclude the time in which this process stalled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.clock import SYSTEM_CLOCK, sleep_excluding_stalls, time_limit
 from tests.fakes import ManualClock
 
 
-async def test_who_is_not_away_waits_as_long_as_asked() -> None:
+async def test_without_a_stall_a_wait_takes_its_time() -> None:
     clock = ManualClock()
     waiting = asyncio.create_task(sleep_excluding_stalls(clock, 120))
     await clock.advance(119.9)
@@ -21,7 +21,7 @@ async def test_who_is_not_away_waits_as_long_as_asked() -> None:
     assert waiting.done()
 
 
-async def test_an_absence_is_no_part_of_the_wait() -> None:
+async def test_a_stall_is_excluded_from_a_wait() -> None:
     clock = ManualClock()
     waiting = asyncio.create_task(sleep_excluding_stalls(clock, 120))
     await clock.advance(10)
@@ -34,7 +34,7 @@ async def test_an_absence_is_no_part_of_the_wait() -> None:
 
 
 @pytest.mark.parametrize("before", [115.1, 119.0, 119.9])
-async def test_after_an_absence_at_the_end_there_is_time_to_read_what_came_meanwhile(
+async def test_after_a_stall_at_the_end_there_is_time_to_read_what_arrived(
     before: float,
 ) -> None:
     clock = ManualClock()
@@ -48,7 +48,7 @@ async def test_after_an_absence_at_the_end_there_is_time_to_read_what_came_meanw
     assert waiting.done()
 
 
-async def test_absences_again_and_again_never_make_a_wait_end() -> None:
+async def test_repeated_stalls_never_end_a_wait() -> None:
     clock = ManualClock()
     waiting = asyncio.create_task(sleep_excluding_stalls(clock, 3))
     for _ in range(50):
@@ -58,12 +58,12 @@ async def test_absences_again_and_again_never_make_a_wait_end() -> None:
     assert waiting.done()
 
 
-async def test_a_wait_starts_over_with_what_is_waited_for() -> None:
+async def test_a_wait_starts_over_when_its_start_moves() -> None:
     clock = ManualClock()
-    heard = 0.0
-    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 10, since=lambda: heard))
+    active = 0.0
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 10, since=lambda: active))
     await clock.advance(9)
-    heard = clock.monotonic()
+    active = clock.monotonic()
     await clock.jump(60)
     await clock.advance(8)
     assert not waiting.done()
@@ -71,7 +71,7 @@ async def test_a_wait_starts_over_with_what_is_waited_for() -> None:
     assert waiting.done()
 
 
-async def test_what_was_done_meanwhile_is_not_too_late_by_an_absence() -> None:
+async def test_work_done_during_a_stall_is_not_late() -> None:
     clock = ManualClock()
     done = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def test_what_was_done_meanwhile_is_not_too_late_by_an_absence() -> None:
     assert await working == "done"
 
 
-async def test_what_is_not_done_in_time_is_reported() -> None:
+async def test_work_above_the_time_limit_raises() -> None:
     clock = ManualClock()
 
     async def work() -> None:
@@ -100,21 +100,21 @@ async def test_what_is_not_done_in_time_is_reported() -> None:
         await working
 
 
-async def test_on_the_machines_clock_an_absence_does_not_count_either(
+async def test_on_the_system_clock_a_stall_is_excluded_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever was away has time to read what came meanwhile."""
+    """After a stall there is time to read what arrived during it."""
     monkeypatch.setattr(clocks, "_STALL_SECONDS", 0.2)
     read = False
     async with time_limit(SYSTEM_CLOCK, 0.3):
-        time.sleep(1.0)  # noqa: ASYNC251 # the whole process stands still
+        time.sleep(1.0)  # noqa: ASYNC251 # stalls the whole process
         for _ in range(5):
             await asyncio.sleep(0.01)
         read = True
     assert read
 
 
-async def test_on_the_machines_clock_what_takes_too_long_is_reported() -> None:
+async def test_on_the_system_clock_work_above_the_limit_raises() -> None:
     with pytest.raises(TimeoutError):
         async with time_limit(SYSTEM_CLOCK, 0.05):
             await asyncio.Event().wait()

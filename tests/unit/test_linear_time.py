@@ -1,9 +1,8 @@
-"""However hostile a text is, reading and writing it takes time in proportion to its length.
+"""Functions that read or write texts take time linear in the length, also for hostile texts.
 
-One event loop serves everybody: what one person's text costs, all others wait for. Each function
-that people's or models' texts pass through is given texts of two lengths, and is asked for eight
-times the work at most in a little more than eight times the processor time; a quadratic one takes
-sixty-four times.
+One event loop serves all users, so that a slow text delays all of them. Each function that handles
+texts of users or models gets texts of two lengths, one eight times the other. The longer one may
+take a little more than eight times the processor time; a quadratic function takes 64 times.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import pytest
 
 from bot.access.admission import invalid_message_text
 from bot.commands.formatting import one_line, strip_markdown
-from bot.commands.formatting import truncate as told_clipped
 from bot.commands.parser import KnownNames, parse_command, parse_message
 from bot.commands.registry import COMMANDS
 from bot.commands.transcripts import Transcript, TranscriptFormat
@@ -26,6 +24,7 @@ from bot.config import parsers
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.commands import CommandSource
 from bot.domain.messages import Message, ThreadKey, Trigger, strip_unstorable
+from bot.domain.text import truncate
 from bot.domain.users import UserKind
 from bot.errors import BotError
 from bot.logs import redact_tokens
@@ -52,7 +51,6 @@ from bot.slack.formatting.sanitize import (
     escape_mentions,
     escaped_chunks,
     sanitize,
-    truncate,
     truncate_escaped,
 )
 from bot.slack.identity import BotIdentity
@@ -74,19 +72,19 @@ from tests.unit.commands.test_history import SESSION, TURN
 
 SHORT: Final = 1_000
 LONG: Final = 8 * SHORT
-"""Characters."""
+"""Lengths in characters."""
 MOST_TIMES: Final = 24
-"""So much longer a text of eight times the length may take: a quadratic function takes 64 times as
-long, and a linear one 8 times, which leaves room for a machine with other things to do."""
+"""Maximum ratio of the times for texts of 8 and 1 lengths. A quadratic function takes 64 times as
+long, and a linear one 8 times: the rest is a margin for a busy machine."""
 MOST_SECONDS: Final = 1.0
-"""Of processor time for the long text, which takes a tenth of it at most, and three tenths while
-coverage is measured. What is quadratic within lines of bounded length grows with the text alone,
-and may be far too much all the same."""
+"""Maximum processor time for the long text, in seconds. It takes at most a tenth of this, and three
+tenths while coverage is measured. The ratio misses functions that are quadratic within lines of
+bounded length."""
 NOTHING: Final = 0.001
-"""Seconds; what takes less is not measured well enough to be compared, and harms nobody."""
+"""Minimum time in seconds: a shorter one cannot be measured well, and is harmless."""
 TRIES: Final = 4
 STEP: Final = 40
-"""Characters of a piece, where a text comes in pieces."""
+"""Size of a chunk, in characters."""
 
 IDENTITY = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 THREAD = ThreadKey(team="T0HOME", channel="C0GENERAL", root_ts="1790000000.000100")
@@ -192,7 +190,7 @@ TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def text_of(name: str, length: int) -> str:
-    """The text of that name, about so long."""
+    """The text of that name, about `length` characters long."""
     begin, repeated, end = TEXTS[name]
     return begin + repeated * max(1, (length - len(begin) - len(end)) // len(repeated)) + end
 
@@ -291,13 +289,13 @@ def command_text(text: str) -> None:
 
 
 def permissions(text: str) -> None:
-    for verb in COMMANDS.values():
-        verb.roles_for(text[:4_000])
+    for spec in COMMANDS.values():
+        spec.roles_for(text[:4_000])
 
 
 def excerpt(text: str) -> None:
-    said = ThreadMessage(ts="1.000001", user="U1", name=text, kind=UserKind.MEMBER, text=text)
-    format_excerpt(ThreadExcerpt(root=said, newest=[said, said], omitted_count=0))
+    message = ThreadMessage(ts="1.000001", user="U1", name=text, kind=UserKind.MEMBER, text=text)
+    format_excerpt(ThreadExcerpt(root=message, newest=[message, message], omitted_count=0))
 
 
 def transcript(text: str) -> None:
@@ -415,7 +413,7 @@ READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "tokens in logs": redact_tokens,
     "one_line": one_line,
     "unmarked": strip_markdown,
-    "told.clipped": lambda text: told_clipped(text, 1_000),
+    "truncated": lambda text: truncate(text, 1_000),
     "a transcript": transcript,
     "showable": sanitize,
     "defanged": escape_mentions,
@@ -440,16 +438,16 @@ READERS: Final[Mapping[str, Callable[[str], object]]] = {
 
 
 def seconds(work: Callable[[str], object], text: str) -> float:
-    """Processor time."""
+    """The processor time in seconds."""
     began = time.thread_time()
     work(text)
     return time.thread_time() - began
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_no_text_takes_more_time_than_its_length_is_worth(reader: str) -> None:
+def test_the_time_for_a_text_is_linear_in_its_length(reader: str) -> None:
     work = READERS[reader]
-    work(text_of("words", SHORT))  # whatever is made at the first use
+    work(text_of("words", SHORT))  # builds what the first use builds
     slow = {}
     for name in TEXTS:
         short, long = text_of(name, SHORT), text_of(name, LONG)

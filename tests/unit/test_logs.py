@@ -57,7 +57,7 @@ def test_a_line_of_a_turn_names_turn_and_thread(capsys: pytest.CaptureFixture[st
     assert "[-] outside" in outside
 
 
-def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
+def test_secrets_and_tokens_are_removed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", {"s3cret-key"})
@@ -73,7 +73,7 @@ def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_too_short_for_a_secret_spoils_no_line(
+def test_a_value_too_short_for_a_secret_stays(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_logging("INFO", {"e", "turn"}, form)
@@ -81,7 +81,7 @@ def test_what_is_too_short_for_a_secret_spoils_no_line(
     assert "the turn ended" in capsys.readouterr().err
 
 
-def test_what_others_cause_is_said_once_a_minute_each() -> None:
+def test_throttled_lines_are_logged_once_a_minute_each() -> None:
     now = 0.0
     seldom = LogThrottle(60.0, lambda: now)
     assert [seldom.allow("a"), seldom.allow("a"), seldom.allow("b")] == [True, False, True]
@@ -95,7 +95,7 @@ def test_what_others_cause_is_said_once_a_minute_each() -> None:
 
 
 def objects(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    """Every line on standard error, each of which is an object."""
+    """The lines on standard error, each an object."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -107,9 +107,9 @@ def test_as_json_each_line_is_an_object_with_turn_and_thread(
         logging.getLogger("bot.turns.processor").info("inside %s", "\u2028 of\na turn")
     logging.getLogger("bot.turns.processor").warning("outside")
     inside, outside = objects(capsys)
-    said_at = datetime.fromisoformat(str(inside.pop("time")))
-    assert said_at.tzinfo == UTC
-    assert datetime.now(UTC) - said_at < timedelta(seconds=60)
+    logged_at = datetime.fromisoformat(str(inside.pop("time")))
+    assert logged_at.tzinfo == UTC
+    assert datetime.now(UTC) - logged_at < timedelta(seconds=60)
     assert inside == {
         "level": "INFO",
         "logger": "bot.turns.processor",
@@ -121,10 +121,10 @@ def test_as_json_each_line_is_an_object_with_turn_and_thread(
     assert outside.keys() == {"time", "level", "logger", "message"}
 
 
-def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
+def test_a_json_line_shows_no_secret_with_any_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Quotation marks and letters beyond ASCII are written otherwise in JSON than they are."""
+    """JSON escapes quotation marks and non-ASCII letters."""
     secrets = {'qu"ote\\d-key', "schlüssel-geheim"}
     start_logging("INFO", secrets, "json")
     try:
@@ -137,7 +137,7 @@ def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
     assert "Traceback" in str(line["exception"])
 
 
-async def test_the_lines_of_a_moment_are_written_together_and_in_order(
+async def test_lines_are_buffered_and_written_in_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
@@ -145,37 +145,37 @@ async def test_the_lines_of_a_moment_are_written_together_and_in_order(
     for number in range(3):
         log.info("line %d", number)
     assert capsys.readouterr().err == ""
-    said = ""
+    output = ""
     async with asyncio.timeout(20):
-        while said.count("\n") < 3:
+        while output.count("\n") < 3:
             await asyncio.sleep(FLUSH_DELAY_SECONDS)
-            said += capsys.readouterr().err
-    assert [line[-1] for line in said.splitlines()] == ["0", "1", "2"]
+            output += capsys.readouterr().err
+    assert [line[-1] for line in output.splitlines()] == ["0", "1", "2"]
 
 
-async def test_a_warning_does_not_wait_nor_what_was_said_before_it(
+async def test_a_warning_flushes_the_buffer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
     log = logging.getLogger("bot.turns.processor")
     log.info("before")
     log.warning("trouble")
-    said = capsys.readouterr().err.splitlines()
-    assert [line.split()[-1] for line in said] == ["before", "trouble"]
+    output = capsys.readouterr().err.splitlines()
+    assert [line.split()[-1] for line in output] == ["before", "trouble"]
 
 
-async def test_what_another_thread_says_is_written_at_once_after_what_waits(
+async def test_a_line_of_another_thread_flushes_the_buffer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
     log = logging.getLogger("bot.turns.processor")
     log.info("before")
     await asyncio.to_thread(log.info, "elsewhere")
-    said = capsys.readouterr().err.splitlines()
-    assert [line.split()[-1] for line in said] == ["before", "elsewhere"]
+    output = capsys.readouterr().err.splitlines()
+    assert [line.split()[-1] for line in output] == ["before", "elsewhere"]
 
 
-async def test_nothing_is_left_unsaid_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_nothing_is_left_unlogged_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     start_logging("INFO", ())
     logging.getLogger("bot.turns.processor").info("the last of it")
     logging.shutdown([weakref.ref(handler) for handler in logging.getLogger().handlers])
@@ -183,11 +183,11 @@ async def test_nothing_is_left_unsaid_at_the_end(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_announced_is_said_at_every_level_of_the_log(
+def test_an_announcement_is_written_at_every_log_level(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_logging("ERROR", (), form)
     announce(logging.getLogger("bot.cli.run"), "it is ready", form)
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert (json.loads(said)["message"] if form == "json" else said.strip()) == "it is ready"
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert (json.loads(output)["message"] if form == "json" else output.strip()) == "it is ready"

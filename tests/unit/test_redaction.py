@@ -1,4 +1,4 @@
-"""The bot's own secrets are taken out of texts, whole or in pieces, and nothing else is."""
+"""The bot's own secrets are removed from texts, whole or in chunks, and nothing else is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chunked(draw: st.DrawFn) -> list[str]:
     return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
-def test_a_secret_is_taken_out_whole_and_words_stay() -> None:
+def test_a_secret_is_removed_and_words_stay() -> None:
     assert REDACTION(f"a {LONGER}, {TOKEN}! short") == f"a {REPLACEMENT}, {REPLACEMENT}! short"
 
 
@@ -45,12 +45,12 @@ FAR_APART = re.compile(r"[ \n\t`*\u200b\u00ad\u2060]{9}")
 
 
 def letters_of(text: str) -> str:
-    """What is left without what readers pass over."""
+    """The text without ignored characters."""
     return re.sub("[ \n\t`*\u200b\u00ad\u2060]", "", text)
 
 
 @pytest.mark.parametrize("between", BETWEEN)
-def test_a_secret_is_taken_out_whatever_is_passed_over_between_its_letters(between: str) -> None:
+def test_a_secret_with_ignored_characters_between_its_letters_is_removed(between: str) -> None:
     for secret in SECRETS:
         assert REDACTION(f"it is {between.join(secret)}.") == f"it is {REPLACEMENT}."
     every_third = between.join(TOKEN[at : at + 3] for at in range(0, len(TOKEN), 3))
@@ -65,7 +65,7 @@ def test_a_secret_of_such_characters_is_found_as_it_is(secret: str) -> None:
     assert secret not in "".join([*map(flow.redact_chunk, f"it is {secret}."), flow.redact_rest()])
 
 
-def test_letters_that_stand_far_apart_are_no_secret() -> None:
+def test_letters_far_apart_are_no_secret() -> None:
     apart = (" " * (MAX_GAP_CHARS + 1)).join(TOKEN)
     assert REDACTION(apart) == apart
     flow = StreamRedactor(REDACTION)
@@ -73,7 +73,7 @@ def test_letters_that_stand_far_apart_are_no_secret() -> None:
 
 
 @given(pieces=chunked())
-def test_no_cut_lets_a_secret_through(pieces: list[str]) -> None:
+def test_no_chunk_boundary_lets_a_secret_through(pieces: list[str]) -> None:
     flow = StreamRedactor(REDACTION)
     out = "".join([*map(flow.redact_chunk, pieces), flow.redact_rest()])
     whole = "".join(pieces)
@@ -95,7 +95,7 @@ def test_only_the_beginning_of_a_secret_is_held_back(pieces: list[str]) -> None:
 
 
 async def passed(events: Sequence[AgentEvent | AgentError]) -> list[AgentEvent]:
-    async def said() -> AsyncGenerator[AgentEvent, None]:
+    async def stream() -> AsyncGenerator[AgentEvent, None]:
         for event in events:
             if isinstance(event, AgentError):
                 raise event
@@ -103,7 +103,7 @@ async def passed(events: Sequence[AgentEvent | AgentError]) -> list[AgentEvent]:
 
     found: list[AgentEvent] = []
     try:
-        async for event in redact_events(said(), REDACTION):
+        async for event in redact_events(stream(), REDACTION):
             found.append(event)
     except AgentError:
         found.append(AnswerStopped())
@@ -139,7 +139,7 @@ GONE = AgentError(AgentErrorKind.RUNTIME, "gone")
         ),
     ],
 )
-async def test_what_a_session_says_is_passed_on_without_secrets_and_whole(
+async def test_events_of_a_session_are_complete_and_without_secrets(
     events: list[AgentEvent | AgentError], shown: list[AgentEvent]
 ) -> None:
     assert await passed(events) == shown

@@ -1,4 +1,4 @@
-"""What is in passing trouble at the start is tried again at a pace that is bounded."""
+"""Transient failures at the start are retried at a bounded rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes import ManualClock
 
 
 class Trying:
-    """Takes down when it was tried; fails with each of these errors, and then no more."""
+    """Records its attempts; fails with each of these errors, and then succeeds."""
 
     def __init__(self, clock: ManualClock, *errors: Exception) -> None:
         self._clock = clock
@@ -33,21 +33,21 @@ class Trying:
 
 
 async def lived(clock: ManualClock, trying: Trying) -> str:
-    """What comes of it, however long it takes on the clock."""
+    """The result of the attempts, while the clock advances."""
     task = asyncio.create_task(retry_until_started(clock, "Slack", trying))
     while not task.done():
         await clock.advance(1.0)
     return task.result()
 
 
-async def test_it_is_tried_ever_more_slowly_but_no_more_slowly_than_every_half_minute() -> None:
+async def test_the_retry_interval_grows_to_half_a_minute() -> None:
     clock = ManualClock()
     trying = Trying(clock, *[SlackCallError("unreachable")] * 9)
     assert await lived(clock, trying) == "up"
     assert trying.pauses == [1, 2, 4, 8, 16, *[RETRY_MAX_SECONDS] * 4]
 
 
-async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minutes() -> None:
+async def test_a_requested_pause_is_kept_up_to_five_minutes() -> None:
     clock = ManualClock()
     trying = Trying(
         clock,
@@ -68,7 +68,7 @@ async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minute
         KeyError("a fault of the bot's own"),
     ],
 )
-async def test_what_does_not_pass_is_not_tried_again(error: Exception) -> None:
+async def test_a_permanent_error_is_not_retried(error: Exception) -> None:
     clock = ManualClock()
     trying = Trying(clock, SlackCallError("unreachable"), error)
     with pytest.raises(type(error)) as caught:

@@ -1,4 +1,4 @@
-"""Work after the acknowledgement is bounded, and its trouble is its own."""
+"""Background tasks are bounded, and their failures affect nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.errors import SlackError
 from bot.tasks import BackgroundTasks
 
 
-async def test_no_more_is_begun_than_fits() -> None:
+async def test_the_number_of_tasks_is_bounded() -> None:
     background, gate = BackgroundTasks(limit=2), asyncio.Event()
     assert background.spawn("one", _wait(gate)) is not None
     assert background.spawn("two", _wait(gate)) is not None
@@ -22,7 +22,7 @@ async def test_no_more_is_begun_than_fits() -> None:
     await background.close()
 
 
-async def test_what_takes_too_long_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_task_above_the_timeout_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
     background = BackgroundTasks(timeout=0.01)
     task = background.spawn("endless", _wait(asyncio.Event()))
     assert task is not None
@@ -30,7 +30,7 @@ async def test_what_takes_too_long_is_cut_off(caplog: pytest.LogCaptureFixture) 
     assert "task failed: name=endless reason=timed out" in caplog.text
 
 
-async def test_trouble_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
     background = BackgroundTasks()
     caplog.set_level(logging.WARNING)
     for error in (SlackError("ratelimited"), RuntimeError("odd")):
@@ -43,7 +43,7 @@ async def test_trouble_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFi
     ]
 
 
-async def test_closing_waits_a_little_and_then_cancels() -> None:
+async def test_close_waits_for_the_grace_and_then_cancels() -> None:
     background = BackgroundTasks()
     slow = background.spawn("slow", _wait(asyncio.Event()))
     await background.close(grace=0.01)

@@ -7,11 +7,12 @@ from typing import Final
 
 from bot.access.quotas import MAX_TURNS_PER_DAY, Quota, QuotaPolicy
 from bot.commands.dispatcher import CommandContext
-from bot.commands.formatting import Pages, one_line, page_buttons, parse_page, pluralize, truncate
+from bot.commands.formatting import Pages, one_line, page_buttons, parse_page, pluralize
 from bot.commands.texts import admin as admin_texts
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
+from bot.domain.text import truncate
 from bot.ports import Clock, Store
 from bot.sessions.cleanup_filter import USER_PATTERN
 

@@ -6,7 +6,7 @@ the bot continues by itself.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from bot.commands.dispatcher import CommandContext
 from bot.commands.formatting import pluralize
@@ -15,37 +15,14 @@ from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
 from bot.ports import CardPublisher, Clock, PreferenceStore, Store
 from bot.tasks import BackgroundTasks
+from bot.turns.inbox import Inbox
 
 DRAIN_SECONDS: Final = 3_600.0
 """Timeout of a drain in seconds: twice as long as a turn may take."""
 _TASK_NAME: Final = "drain"
 
 
-class TurnPauser(Protocol):
-    """Whether new turns are begun."""
-
-    @property
-    def paused(self) -> bool: ...
-
-    @property
-    def running_count(self) -> int:
-        """How many turns run."""
-        ...
-
-    def pause_turns(self) -> None:
-        """Begin no new turns: messages are taken, and wait."""
-        ...
-
-    def resume_turns(self) -> None:
-        """Begin them again."""
-        ...
-
-    async def wait_until_idle(self, timeout: float) -> bool:
-        """Wait until nothing runs; False when something still does after so many seconds."""
-        ...
-
-
-class PausingCommands:
+class PauseCommands:
     """Handles `admin pause`, `admin resume` and `admin drain`."""
 
     def __init__(
@@ -53,7 +30,7 @@ class PausingCommands:
         store: Store,
         publisher: CardPublisher,
         clock: Clock,
-        inbox: TurnPauser,
+        inbox: Inbox,
         tasks: BackgroundTasks,
     ) -> None:
         self._store = store

@@ -13,9 +13,9 @@ from typing import Final
 from bot.access.quotas import QuotaPolicy
 from bot.commands.admin.cleanup import CleanupCommands
 from bot.commands.admin.limits import LimitCommands
-from bot.commands.admin.pause import PausingCommands, TurnPauser
+from bot.commands.admin.pause import PauseCommands
 from bot.commands.admin.usage import UsageCommands
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
     Pages,
     format_count,
@@ -23,14 +23,15 @@ from bot.commands.formatting import (
     one_line,
     page_buttons,
     parse_page,
-    truncate,
 )
 from bot.commands.texts import admin as admin_texts
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
+from bot.domain.text import truncate
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
 from bot.tasks import BackgroundTasks
+from bot.turns.inbox import Inbox
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
@@ -41,7 +42,7 @@ _WITHOUT_ARGS: Final = frozenset({"pause", "resume", "drain"})
 all."""
 
 
-class AdminRouter:
+class AdminRouter(CommandGroup):
     """Handles `admin`. To be closed before the store is closed."""
 
     def __init__(
@@ -52,7 +53,7 @@ class AdminRouter:
         clock: Clock,
         cleanup: Cleanup,
         quotas: QuotaPolicy,
-        inbox: TurnPauser,
+        inbox: Inbox,
         *,
         list_sessions: CommandHandler,
     ) -> None:
@@ -66,7 +67,7 @@ class AdminRouter:
         cleanup_commands = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
         usage_commands = UsageCommands(store, users, names, quotas, clock)
         limit_commands = LimitCommands(store, names, quotas, clock)
-        pause_commands = PausingCommands(store, publisher, clock, inbox, self._tasks)
+        pause_commands = PauseCommands(store, publisher, clock, inbox, self._tasks)
         self._subcommands: Mapping[str, CommandHandler] = {
             "": self._overview,
             "cleanup": cleanup_commands.cleanup,

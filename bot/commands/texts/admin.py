@@ -1,4 +1,4 @@
-"""What those in charge are told in answer to `admin` orders, in plain friendly English."""
+"""Defines the texts of the `admin` command, in plain friendly English."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Final
 
 # Overview ----------------------------------------------------------------------------------------
 
-TITLE: Final = "In charge"
+TITLE: Final = "Admin"
 OVERVIEW: Final = (
-    "`admin` goes on with one of these: `cleanup`, `sessions`, `usage`, `users`, `audit`, "
-    "`limits`, `pause`, `resume`, `drain`."
+    "`admin` takes one of these: `cleanup`, `sessions`, `usage`, `users`, `audit`, `limits`, "
+    "`pause`, `resume`, `drain`."
 )
 UNKNOWN: Final = "I don't know `admin {word}`. " + OVERVIEW
 TAKES_NO_ARGS: Final = (
-    "I have done nothing: `admin {word}` concerns everybody, and nothing goes after it. "
-    "Say just `admin {word}`."
+    "Nothing done: `admin {word}` affects everyone and takes nothing else. Send just `admin "
+    "{word}`."
 )
 ACTIVITY: Final = "Turns running: {running}. New messages {state}."
-TAKEN: Final = "are taken"
-ON_HOLD: Final = "wait until I am told to go on"
+TAKEN: Final = "are answered"
+ON_HOLD: Final = "are queued until you resume"
 SESSIONS: Final = "Sessions"
 USAGE: Final = "Usage"
-USERS: Final = "People"
+USERS: Final = "Users"
 AUDIT: Final = "Audit"
 LIMITS: Final = "Limits"
 CLEANUP: Final = "Clean up"
 PAUSE: Final = "Pause"
-RESUME: Final = "Go on"
+RESUME: Final = "Resume"
 PAGE: Final = "Page {page} of {last}"
 NEWER: Final = "‹ Back"
 OLDER: Final = "More ›"
@@ -35,103 +35,106 @@ OLDER: Final = "More ›"
 
 CLEANUP_TITLE: Final = "Clean up"
 FOUND: Final = "{sessions}, {size}. Last used between {oldest} and {newest}."
-FOUND_NONE: Final = "No session fits."
+FOUND_NONE: Final = "No matching sessions."
 FILTER_HELP: Final = (
-    "Say which ones are to go: `--older-than 30d` (or `12h`, `2w`), `--channel here`, "
-    "`--user @somebody`, `--model name`, `--keep 100` (the newest so many stay), or `--all`."
+    "Choose the sessions: `--older-than 30d` (or `12h`, `2w`), `--channel here`, `--user @name`, "
+    "`--model name`, `--keep 100` (keeps the newest 100), or `--all`."
 )
-UNREACHABLE: Final = "On disk, but of no thread: {sessions}, {size}. That goes along."
+UNREACHABLE: Final = (
+    "Leftover data on disk, of no thread: {sessions}, {size}. It's removed as well."
+)
 MISSING_ON_DISK: Final = (
-    "{sessions} on record whose memory is gone from the disk. The button below takes them off."
+    "Leftover records without data on disk: {sessions}. The button below removes them."
 )
-LOCKS: Final = "{locks} left behind by an engine that was killed: they go along."
-IN_USE: Final = "Sessions that somebody is using are left out. Nothing has been deleted yet."
+LOCKS: Final = "Left behind by a killed runtime: {locks}. Removed as well."
+IN_USE: Final = "Sessions in use are left out. Nothing has been deleted yet."
 DELETE: Final = "Delete"
 DELETE_CONFIRM: Final = (
-    "{sessions} will be deleted for good, with all that was asked and answered in them."
+    "{sessions} will be deleted permanently, with their memory and history. Slack messages stay."
 )
-REMOVE_ORPHANS: Final = "Remove what is left over"
-REMOVE_ORPHANS_CONFIRM: Final = (
-    "What has lost its other half will be removed for good: {orphans} in all."
+REMOVE_ORPHANS: Final = "Remove leftovers"
+REMOVE_ORPHANS_CONFIRM: Final = "Leftovers will be removed permanently: {orphans} in all."
+BUTTON_ONLY: Final = (
+    "Deleting needs the button under a preview. Send `admin cleanup {flags}` first."
 )
-BUTTON_ONLY: Final = "Deleting needs the button under a preview. Say `admin cleanup {flags}` first."
-BEGUN: Final = "I have begun. How it goes is shown in our direct messages."
-RUNNING: Final = "A cleanup is under way already. Please wait until it is done, or cancel it."
+BEGUN: Final = "Cleanup started. I'll post progress in our direct messages."
+RUNNING: Final = "A cleanup is running already. Please wait until it's done, or cancel it."
 PROGRESS: Final = "Cleaning up: {deleted} of {total} deleted so far."
 CANCEL: Final = "Cancel"
-CANCELLING: Final = "I stop after the ones that I am at. What is deleted stays deleted."
-NOT_RUNNING: Final = "No cleanup is under way."
-DONE: Final = "The cleanup is done."
-CANCELLED: Final = "The cleanup was cancelled before its end."
-ENDED_EARLY: Final = "The cleanup ended before its end. {trouble} Doing it again does the rest."
+CANCELLING: Final = "I'll stop after the sessions in progress. What is deleted stays deleted."
+NOT_RUNNING: Final = "No cleanup is running."
+DONE: Final = "Cleanup finished."
+CANCELLED: Final = "Cleanup cancelled."
+ENDED_EARLY: Final = "The cleanup stopped early. {trouble} Run it again to finish the rest."
 INTERRUPTED: Final = (
-    "The cleanup was interrupted because I am being stopped. Doing it again does the rest."
+    "The cleanup was interrupted because I'm shutting down. Run it again to finish the rest."
 )
 RESULT: Final = "{deleted} deleted, {size} freed."
-RESULT_SKIPPED: Final = "{sessions} left out, because somebody is using them."
-RESULT_ORPHANS: Final = "Without its other half, and removed: {orphans}."
-RESULT_LOCKS: Final = "{locks} left behind removed."
+RESULT_SKIPPED: Final = "{sessions} skipped, because they're in use."
+RESULT_ORPHANS: Final = "Leftovers removed: {orphans}."
+RESULT_LOCKS: Final = "Left behind by a killed runtime and removed: {locks}."
 RESULT_FAILED: Final = "{sessions} could not be deleted."
 
-# Usage and people --------------------------------------------------------------------------------
+# Usage and users ---------------------------------------------------------------------------------
 
 USAGE_TITLE: Final = "Usage of the last {period}, by {by}"
-USAGE_HOW: Final = "`admin usage [day|week|month] [by people|channel|model|thread]`"
-USAGE_NONE: Final = "Nobody has asked anything in the last {period}."
-USAGE_TOP: Final = "The {count} that used the most."
+USAGE_HOW: Final = (
+    "For example `admin usage month by model`; also by `people`, `channel` or `thread`."
+)
+USAGE_NONE: Final = "No usage in the last {period}."
+USAGE_TOP: Final = "Top {count}."
 A_THREAD: Final = "A thread"
-ELSEWHERE: Final = "A thread in a place that you don't see"
-USERS_TITLE: Final = "People of the last 30 days"
-USERS_ORDER: Final = "Who used the most comes first."
-USERS_NONE: Final = "Nobody has asked anything in the last 30 days."
-USERS_HOW: Final = "`admin users [page]`"
-LAST_USE: Final = "last use {age}"
+ELSEWHERE: Final = "A thread in a channel that you can't see"
+USERS_TITLE: Final = "Users of the last 30 days"
+USERS_ORDER: Final = "Most usage first."
+USERS_NONE: Final = "No usage in the last 30 days."
+USERS_HOW: Final = "Try `admin users`, or `admin users 2` for the second page."
+LAST_USE: Final = "last used {age}"
 IS_BLOCKED: Final = "blocked"
 BLOCK: Final = "Block"
 UNBLOCK: Final = "Unblock"
-BLOCK_CONFIRM: Final = "{name} will get no more answers until unblocked."
+BLOCK_CONFIRM: Final = "{name} will get no replies until unblocked."
 
 # Limits ------------------------------------------------------------------------------------------
 
 LIMITS_TITLE: Final = "Limits"
-LIMITS_HOW: Final = (
-    "`admin limits @somebody block`, `unblock`, `20 a day`, `unlimited`, or `default`"
-)
-DEFAULT_QUOTA: Final = "Everybody may have {limit}."
-NO_LIMIT: Final = "as many turns as they like"
+LIMITS_HOW: Final = "`admin limits @name block`, `unblock`, `20 a day`, `unlimited`, or `default`"
+DEFAULT_QUOTA: Final = "Default: {limit}."
+NO_LIMIT: Final = "no limit"
 A_DAY: Final = "{turns} in 24 hours"
-NO_OTHER_QUOTAS: Final = "Nobody is blocked or has a limit of their own."
-USE_DEFAULT: Final = "As everybody"
-NO_SUCH_USER: Final = "I don't know who `{given}` is. Mention them, or give their member ID."
-BLOCKED_NOW: Final = "{name} is blocked and gets no more answers."
-UNBLOCKED: Final = "{name} is not blocked any more."
+NO_OTHER_QUOTAS: Final = "No user is blocked or has their own limit."
+USE_DEFAULT: Final = "Use default"
+NO_SUCH_USER: Final = "I don't know `{given}`. Mention the user, or give their member ID."
+BLOCKED_NOW: Final = "{name} is blocked and gets no more replies."
+UNBLOCKED: Final = "{name} is no longer blocked."
 WAS_NOT_BLOCKED: Final = "{name} was not blocked."
-QUOTA_NOW: Final = "{name} may have {limit}."
+QUOTA_NOW: Final = "Limit of {name}: {limit}."
 NOT_YOURSELF: Final = "You can't block yourself."
 
 # Audit -------------------------------------------------------------------------------------------
 
-AUDIT_TITLE: Final = "What those in charge did"
-AUDIT_NONE: Final = "Nothing has been done yet."
-AUDIT_HOW: Final = "`admin audit [page]`"
-SYSTEM_ACTOR: Final = "Threadpilot itself"
+AUDIT_TITLE: Final = "Audit log"
+AUDIT_NONE: Final = "No entries yet."
+AUDIT_HOW: Final = "Try `admin audit`, or `admin audit 2` for the second page."
+SYSTEM_ACTOR: Final = "Threadpilot"
 
 # Pause and drain ---------------------------------------------------------------------------------
 
 PAUSED: Final = (
-    "I take no new turns now; new messages wait. {running} running now may end. "
-    "`admin resume` lets me go on."
+    "Paused. New messages are queued. Still running: {running}. `admin resume` continues."
 )
-ALREADY_PAUSED: Final = "I take no new turns already. `admin resume` lets me go on."
-RESUMED: Final = "I go on: what waited is answered now."
-NOT_PAUSED: Final = "I am not paused."
+ALREADY_PAUSED: Final = "Already paused. `admin resume` continues."
+RESUMED: Final = "Resumed. Queued messages are answered now."
+NOT_PAUSED: Final = "I'm not paused."
 DRAINING: Final = (
-    "I take no new turns now and let {running} end. I tell you in our direct messages when "
-    "nothing runs any more. A restart lets me go on, or `admin resume`."
+    "Draining: new messages are queued. Still running: {running}. I'll send you a direct message "
+    "when all replies have finished. A restart or `admin resume` continues."
 )
 DRAINED: Final = (
-    "Nothing runs any more: I can be stopped now. New messages wait, and are answered after the "
-    "restart, or after `admin resume`."
+    "All replies have finished. It's safe to stop Threadpilot. Queued messages are answered after "
+    "the restart, or after `admin resume`."
 )
-NOT_DRAINED: Final = "Something still runs after {minutes} minutes: I have stopped watching."
-DRAIN_RESUMED: Final = "I was told to go on, so I have stopped waiting for the end of what runs."
+NOT_DRAINED: Final = (
+    "Some replies are still running after {minutes} minutes, so I've stopped watching."
+)
+DRAIN_RESUMED: Final = "I've been resumed, so I've stopped watching the drain."

@@ -1,1 +1,1 @@
-"""The Web API client: calls, rate limiter, files, ephemeral messages, permalinks."""
+"""The Web API client: calls, rate limiter, files, blocks, ephemeral messages, permalinks."""

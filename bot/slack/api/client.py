@@ -154,9 +154,6 @@ def ts_sort_key(ts: str) -> tuple[int, str]:
     return (int(seconds) if seconds.isdecimal() else 0, fraction)
 
 
-Block = dict[str, object]
-
-
 def make_client(
     token: str, base_url: str, session: aiohttp.ClientSession, telemetry: Telemetry = NULL_TELEMETRY
 ) -> AsyncWebClient:

@@ -12,8 +12,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.config.parsers import is_loopback
 from bot.errors import SlackError
-from bot.slack.api.calls import CallContext
-from bot.slack.api.client import Block, SlackClient
+from bot.slack.api.blocks import Block
+from bot.slack.api.calls import CALL_SECONDS, CallContext
+from bot.slack.api.client import SlackClient
 from bot.slack.api.rate_limiter import Priority
 
 _TIMEOUT_SECONDS = 10
@@ -83,19 +84,28 @@ def responder_for(response_url: str) -> Callable[[str], Awaitable[None]]:
 
 
 async def post_ephemeral(
-    client: SlackClient, channel: str, user: str, text: str, root_ts: str = ""
+    client: SlackClient,
+    channel: str,
+    user: str,
+    root_ts: str = "",
+    *,
+    max_wait: float = _TIMEOUT_SECONDS,
+    seconds: float = CALL_SECONDS,
+    **content: object,
 ) -> None:
     """Post an ephemeral message where there is no response URL. Raises `SlackError`.
 
+    `content` is the text in one of Slack's forms; `max_wait` and `seconds` are as in `ApiCaller`.
     With `root_ts` it goes into that thread, which must have replies: Slack shows none in a thread
     without.
     """
     await client.call(
         client.web.chat_postEphemeral,
         CallContext(priority=Priority.HIGH),
-        max_wait=_TIMEOUT_SECONDS,
+        max_wait=max_wait,
+        seconds=seconds,
         channel=channel,
         user=user,
-        text=text,
         thread_ts=root_ts or None,
+        **content,
     )

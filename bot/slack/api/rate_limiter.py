@@ -140,16 +140,16 @@ class _Bucket:
         It counts the tokens that are left now, without `reserved`, and those that come back. It
         holds for any calls made before.
         """
-        room = self._limit.optional_calls - reserved
-        if room <= 0:
+        available = self._limit.optional_calls - reserved
+        if available <= 0:
             return self._seconds
-        left = room - self._used_count(now)
-        paces = [
-            (at + self._seconds - now) / (left + back)
-            for back, at in enumerate(self._consumed_at, 1)
-            if left + back > 0
+        left = available - self._used_count(now)
+        intervals = [
+            (at + self._seconds - now) / (left + returned)
+            for returned, at in enumerate(self._consumed_at, 1)
+            if left + returned > 0
         ]
-        return max([self._seconds / room, *paces])
+        return max([self._seconds / available, *intervals])
 
     def _used_count(self, now: float) -> int:
         while self._consumed_at and now - self._consumed_at[0] >= self._seconds - _EPSILON_SECONDS:

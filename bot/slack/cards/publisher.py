@@ -13,8 +13,10 @@ from bot.domain.cards import Card
 from bot.domain.messages import ThreadKey
 from bot.slack.api.calls import CallContext, SlackCallError
 from bot.slack.api.client import SlackClient
+from bot.slack.api.ephemeral import post_ephemeral
 from bot.slack.api.files import FileUpload, upload_file
 from bot.slack.api.permalinks import Permalinks
+from bot.slack.api.post_search import find_post
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.render import RenderedCard, linked_threads, render_card
 from bot.slack.formatting.mrkdwn import escape
@@ -49,12 +51,8 @@ class SlackCardPublisher:
     async def is_posted(self, thread: ThreadKey, command_key: str, after: str) -> bool:
         """True if the card that answers this command is in the thread, after the message `after`.
         Raises `SlackError`."""
-        async for message in self._client.replies(thread, oldest=after or None):
-            metadata = message.get("metadata")
-            payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
-            if isinstance(payload, dict) and payload.get("order") == command_key:
-                return True
-        return False
+        messages = self._client.replies(thread, oldest=after or None)
+        return bool(await find_post(messages, CARD_EVENT_TYPE, {"order": command_key}))
 
     async def post_to_channel(self, channel: str, card: Card) -> str:
         """`CardPublisher.post_to_channel`."""
@@ -85,14 +83,13 @@ class SlackCardPublisher:
         self, user: str, channel: str, root_ts: str, rendered: RenderedCard
     ) -> None:
         """Show a card to one user only. Raises `SlackError`."""
-        await self._call(
-            self._web.chat_postEphemeral,
-            CallContext(priority=Priority.HIGH),
+        await post_ephemeral(
+            self._client,
+            channel,
+            user,
+            root_ts,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
-            channel=channel,
-            user=user,
-            thread_ts=root_ts or None,
             **_message_arguments(rendered),
         )
 

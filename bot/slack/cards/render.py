@@ -15,8 +15,15 @@ from typing import Final
 
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.messages import ThreadKey
+from bot.domain.text import truncate
 from bot.slack import texts
-from bot.slack.api.client import Block
+from bot.slack.api.blocks import (
+    Block,
+    actions_block,
+    context_block,
+    plain_text,
+    section_block,
+)
 from bot.slack.cards.button_values import (
     COMMAND_ACTION_PREFIX,
     MAX_BUTTON_VALUE_CHARS,
@@ -24,7 +31,7 @@ from bot.slack.cards.button_values import (
     build_button_value,
 )
 from bot.slack.formatting.mrkdwn import escape
-from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate, truncate_escaped
+from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate_escaped
 
 MAX_VIEW_BLOCKS: Final = 100
 FALLBACK_CHARS: Final = 3_000
@@ -33,7 +40,7 @@ FALLBACK_CHARS: Final = 3_000
 
 _HEADER_CHARS, _SECTION_CHARS, _CONTEXT_CHARS, _LABEL_CHARS = 150, 3_000, 2_000, 75
 _ITEM_CHARS: Final = 1_300
-_CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 300, 30
+_CONFIRM_TITLE_CHARS, _CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 100, 300, 30
 _MAX_SECTIONS: Final = 5
 """Maximum number of sections for a card's own text in a message; on the Home tab it is one."""
 _MAX_ITEMS: Final = 10
@@ -103,7 +110,7 @@ def render_actions(actions: ReplyActions, thread: ThreadKey) -> list[Block]:
     elements = renderer.render_buttons((*actions.buttons, *confirmed), _MAX_ACTION_BUTTONS)
     if menu and (overflow := renderer.render_menu(menu[:_MAX_MENU_OPTIONS])):
         elements.append(overflow)
-    blocks: list[Block] = [_actions(elements)] if elements else []
+    blocks: list[Block] = [actions_block(elements)] if elements else []
     return [*blocks, *renderer.render_small_print(actions.small_print)]
 
 
@@ -140,24 +147,24 @@ class _Renderer:
         blocks: list[Block] = []
         if card.title.strip():
             title = truncate(sanitize(" ".join(card.title.split())), _HEADER_CHARS)
-            blocks.append({"type": "header", "text": _plain(title)})
+            blocks.append({"type": "header", "text": plain_text(title)})
         blocks += [
-            _section(chunk)
+            section_block(chunk)
             for chunk in escaped_chunks(card.text, _SECTION_CHARS, self.max_sections)
         ]
         if card.link is not None and (url := self.links.get(card.link)):
-            blocks.append(_section(_link(texts.OPEN_THREAD, url)))
+            blocks.append(section_block(_link(texts.OPEN_THREAD, url)))
         for item in card.items[:_MAX_ITEMS]:
             blocks += self._render_item(item)
         if buttons := self.render_buttons(card.buttons, _MAX_BUTTONS):
-            blocks.append(_actions(buttons))
+            blocks.append(actions_block(buttons))
         return [*blocks, *self.render_small_print(card.small_print)]
 
     def render_small_print(self, text: str) -> list[Block]:
         """A context block with small print; no block for an empty text."""
         if not text.strip():
             return []
-        return [{"type": "context", "elements": [_mrkdwn(truncate_escaped(text, _CONTEXT_CHARS))]}]
+        return [context_block(truncate_escaped(text, _CONTEXT_CHARS))]
 
     def render_buttons(self, buttons: Sequence[Button], max_buttons: int) -> list[Block]:
         found = (self._render_button(spec) for spec in buttons)
@@ -193,14 +200,14 @@ class _Renderer:
         if text and accessory is None and len(buttons) == 1:
             accessory = buttons.pop()
         if text or accessory is not None:
-            section = _section(text or escape(texts.SELECT_PLACEHOLDER))
+            section = section_block(text or escape(texts.SELECT_PLACEHOLDER))
             if accessory is not None:
                 section["accessory"] = accessory
             blocks.append(section)
         if detail:
-            blocks.append({"type": "context", "elements": [_mrkdwn(detail)]})
+            blocks.append(context_block(detail))
         if buttons:
-            blocks.append(_actions(buttons))
+            blocks.append(actions_block(buttons))
         return blocks
 
     def _render_button(self, spec: Button) -> Block | None:
@@ -211,7 +218,7 @@ class _Renderer:
         button: Block = {
             "type": "button",
             "action_id": self._next_action_id(spec.command_name),
-            "text": _plain(label),
+            "text": plain_text(label),
             "value": value,
         }
         if spec.style:
@@ -236,7 +243,7 @@ class _Renderer:
         select: Block = {
             "type": "static_select",
             "action_id": self._next_action_id(spec.command_name),
-            "placeholder": _plain(_label(spec.label) or texts.SELECT_PLACEHOLDER),
+            "placeholder": plain_text(_label(spec.label) or texts.SELECT_PLACEHOLDER),
             "options": list(options.values()),
         }
         if initial is not None:
@@ -250,7 +257,7 @@ class _Renderer:
             _label(text),
             self._encode_value(command_name, args, turn, MAX_OPTION_VALUE_CHARS),
         )
-        return {"text": _plain(label), "value": value} if label and value else None
+        return {"text": plain_text(label), "value": value} if label and value else None
 
     def _encode_value(self, command_name: str, args: str, turn: int | None, max_chars: int) -> str:
         command = build_button_value(
@@ -264,10 +271,12 @@ class _Renderer:
 
 def _confirmation(question: str, label: str, style: str) -> Block:
     dialog: Block = {
-        "title": _plain(texts.CONFIRM_TITLE),
-        "text": _plain(truncate(sanitize(question.strip()), _CONFIRM_CHARS)),
-        "confirm": _plain(truncate(label, _CONFIRM_LABEL_CHARS)),
-        "deny": _plain(texts.CONFIRM_DENY),
+        "title": plain_text(
+            truncate(texts.CONFIRM_TITLE.format(action=label), _CONFIRM_TITLE_CHARS)
+        ),
+        "text": plain_text(truncate(sanitize(question.strip()), _CONFIRM_CHARS)),
+        "confirm": plain_text(truncate(label, _CONFIRM_LABEL_CHARS)),
+        "deny": plain_text(texts.CONFIRM_DENY),
     }
     return dialog | {"style": "danger"} if style == "danger" else dialog
 
@@ -279,20 +288,3 @@ def _link(text: str, url: str) -> str:
 
 def _label(text: str) -> str:
     return truncate(sanitize(" ".join(text.split())), _LABEL_CHARS)
-
-
-def _section(text: str) -> Block:
-    return {"type": "section", "text": _mrkdwn(text)}
-
-
-def _actions(elements: list[Block]) -> Block:
-    return {"type": "actions", "elements": elements}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
-
-
-def _mrkdwn(text: str) -> Block:
-    # Verbatim: Slack does not link the addresses and names in the text.
-    return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -205,7 +205,7 @@ class Backfill:
         self, known_threads: Iterable[ThreadKey], report: BackfillReport
     ) -> Sequence[Conversation]:
         """The bot's conversations, the most recently active first. If Slack does not list them,
-        only those of `known`."""
+        only those of `known_threads`."""
         known_channels = {key.channel: Conversation(id=key.channel) for key in known_threads}
         try:
             found = await self._fetch_conversations()

@@ -89,7 +89,8 @@ class GapMonitor:
         return self._has_new_gap or self._gap is not None
 
     def set_connected(self, connected: bool) -> None:
-        """Handle a change of the connection. True also if events may have been missed until now."""
+        """Handle a change of the connection. True also reports a break that was noticed late: then
+        events may have been missed until now."""
         self._connected = connected
         self._has_new_gap = self._has_new_gap or connected
         self._retry_now = self._retry_now or connected

@@ -143,8 +143,3 @@ def _fitting_length(text: str, max_chars: int) -> int:
     return bisect_right(
         range(min(len(text), max_chars)), max_chars, key=lambda n: len(escape(text[: n + 1]))
     )
-
-
-def truncate(text: str, max_chars: int) -> str:
-    """The plain text, truncated to at most `max_chars` characters."""
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

@@ -181,7 +181,7 @@ class QuestionService:
             user_team=question.actor.team,
             text=redact(_prompt_text(question)),
             mrkdwn=redact(question_message(question.actor.user, question.text, target.quoted)),
-            asked_at=self._config.clock.now(),
+            created_at=self._config.clock.now(),
         )
 
 

@@ -20,8 +20,9 @@ from bot.domain.commands import Command, CommandSource
 from bot.errors import SlackError
 from bot.ports import UserDirectory
 from bot.slack import manifest, texts
+from bot.slack.api.blocks import Block
 from bot.slack.api.calls import CallContext, with_timeout
-from bot.slack.api.client import Block, SlackClient
+from bot.slack.api.client import SlackClient
 from bot.slack.api.ephemeral import post_ephemeral, respond, responder_for
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.home_tab import HomeTabPublisher
@@ -238,7 +239,7 @@ class Listeners:
         target, actor = submission.target, submission.actor
 
         async def notify_later(text: str) -> None:
-            await post_ephemeral(self._client, target.channel, actor.user, text)
+            await post_ephemeral(self._client, target.channel, actor.user, text=text)
 
         question = Question(
             key=submission.view_id, actor=actor, target=target, text=submission.question

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.slack import manifest, texts
-from bot.slack.api.client import Block
+from bot.slack.api.blocks import Block, actions_block, context_block, plain_text, section_block
 from bot.slack.formatting.mrkdwn import escape
 from bot.slack.interactions.ask import MAX_QUESTION_CHARS
 from bot.slack.interactions.payloads import QuestionTarget
@@ -18,10 +18,10 @@ def ask_button() -> Block:
     button: Block = {
         "type": "button",
         "action_id": manifest.ASK_BUTTON,
-        "text": _plain(texts.ASK_BUTTON),
+        "text": plain_text(texts.ASK_BUTTON),
         "style": "primary",
     }
-    return {"type": "actions", "block_id": manifest.HELP_ACTIONS_BLOCK, "elements": [button]}
+    return actions_block([button]) | {"block_id": manifest.HELP_ACTIONS_BLOCK}
 
 
 def question_modal(target: QuestionTarget) -> Block:
@@ -37,10 +37,13 @@ def question_modal(target: QuestionTarget) -> Block:
 def about_modal(target: QuestionTarget) -> Block:
     """The modal for a question about a message, which it quotes."""
     note = f"{texts.ABOUT_QUOTED}\n{_blockquote(target.quoted, 1_500)}"
-    blocks = [_section(note), _question_input(texts.ABOUT_LABEL, texts.ABOUT_HINT)]
+    blocks = [
+        section_block(note, verbatim=False),
+        _question_input(texts.ABOUT_LABEL, texts.ABOUT_HINT),
+    ]
     if target.clipped:
         clipped = texts.ABOUT_CLIPPED.format(limit=len(target.quoted))
-        blocks.insert(1, {"type": "context", "elements": [_mrkdwn(clipped)]})
+        blocks.insert(1, context_block(clipped, verbatim=False))
     return _modal(manifest.ABOUT_MODAL, texts.ABOUT_TITLE, target, blocks)
 
 
@@ -48,8 +51,8 @@ def _question_input(label: str, hint: str) -> Block:
     return {
         "type": "input",
         "block_id": manifest.QUESTION_BLOCK,
-        "label": _plain(label),
-        "hint": _plain(hint),
+        "label": plain_text(label),
+        "hint": plain_text(hint),
         "element": {
             "type": "plain_text_input",
             "action_id": manifest.QUESTION_INPUT,
@@ -65,9 +68,9 @@ def _modal(callback_id: str, title: str, target: QuestionTarget, blocks: list[Bl
     return {
         "type": "modal",
         "callback_id": callback_id,
-        "title": _plain(title),
-        "submit": _plain(texts.MODAL_SEND),
-        "close": _plain(texts.MODAL_CANCEL),
+        "title": plain_text(title),
+        "submit": plain_text(texts.MODAL_SEND),
+        "close": plain_text(texts.MODAL_CANCEL),
         "private_metadata": target.to_metadata(),
         "blocks": blocks,
     }
@@ -81,15 +84,3 @@ def _blockquote(text: str, limit: int) -> str:
         if len(quoted) <= _MAX_SECTION_CHARS - 100
         else quoted[: _MAX_SECTION_CHARS - 100] + "…"
     )
-
-
-def _section(text: str) -> Block:
-    return {"type": "section", "text": _mrkdwn(text[:_MAX_SECTION_CHARS])}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
-
-
-def _mrkdwn(text: str) -> Block:
-    return {"type": "mrkdwn", "text": text}

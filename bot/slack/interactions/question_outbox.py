@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +28,7 @@ from bot.slack import texts
 from bot.slack.api.calls import CallContext, SlackCallError, with_timeout
 from bot.slack.api.client import SlackClient
 from bot.slack.api.ephemeral import post_ephemeral
+from bot.slack.api.post_search import find_post
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.identity import BotIdentity
 
@@ -213,33 +214,24 @@ class QuestionOutbox:
         """The `ts` of the message posted for the question, or an empty string. Raises
         `SlackCallError` with `maybe_done`, as the state is then unknown."""
         # The clocks of Slack and the bot may differ.
-        oldest = f"{max(0.0, question.asked_at - MAX_AGE_SECONDS):.6f}"
+        oldest = f"{max(0.0, question.created_at - MAX_AGE_SECONDS):.6f}"
         try:
             if question.root_ts:
                 thread = ThreadKey(
                     team=question.team, channel=question.channel, root_ts=question.root_ts
                 )
-                async for message in self._client.replies(thread, oldest=oldest):
-                    if self._is_posted_message(message, question):
-                        return str(message["ts"])
-                return ""
-            async for page in self._client.history(question.channel, oldest):
-                for message in page:
-                    if self._is_posted_message(message, question):
-                        return str(message["ts"])
+                messages = self._client.replies(thread, oldest=oldest)
+            else:
+                pages = self._client.history(question.channel, oldest)
+                messages = (message async for page in pages for message in page)
+            payload = {"question": question.event_id}
+            return await find_post(
+                messages, METADATA_EVENT_TYPE, payload, bot_id=self._identity.bot
+            )
         except SlackCallError as error:
             raise SlackCallError(
                 error.code, "search for the posted question failed", maybe_done=True
             ) from error
-        return ""
-
-    def _is_posted_message(self, message: Mapping[str, object], question: PendingQuestion) -> bool:
-        metadata = message.get("metadata")
-        if message.get("bot_id") != self._identity.bot or not isinstance(metadata, dict):
-            return False
-        return metadata.get("event_type") == METADATA_EVENT_TYPE and metadata.get(
-            "event_payload"
-        ) == {"question": question.event_id}
 
     async def _post(self, question: PendingQuestion) -> str:
         """Post the question as the bot, without mentions or previews. Returns the message's `ts`.
@@ -290,7 +282,7 @@ class QuestionOutbox:
             log.exception("question not resumed: id=%s", question.event_id)
 
     async def _resume(self, question: PendingQuestion) -> None:
-        if self._config.clock.now() - question.asked_at > MAX_AGE_SECONDS:
+        if self._config.clock.now() - question.created_at > MAX_AGE_SECONDS:
             log.warning("question expired: id=%s user=%s", question.event_id, question.user)
             await self._notify_asker(question, texts.QUESTION_EXPIRED)
             await self._config.store.delete_question(question.event_id)
@@ -304,7 +296,7 @@ class QuestionOutbox:
     async def _notify_asker(self, question: PendingQuestion, text: str) -> None:
         try:
             await post_ephemeral(
-                self._client, question.channel, question.user, text, question.root_ts
+                self._client, question.channel, question.user, question.root_ts, text=text
             )
         except SlackError as error:
             log.warning("asker not notified: id=%s reason=%s", question.event_id, error)

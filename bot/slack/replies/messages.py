@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.domain.messages import Trigger
 from bot.domain.turns import Delivery, ReplyPart, Turn
 from bot.errors import BotError
 from bot.ports import Clock
 from bot.slack.api.calls import CALL_SECONDS, MAX_WAIT_SECONDS, CallContext, SlackCallError
 from bot.slack.api.client import SlackClient, ts_sort_key
+from bot.slack.api.post_search import has_metadata, search_start
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.render import FALLBACK_CHARS
 from bot.slack.formatting.mrkdwn import escape
@@ -237,8 +237,7 @@ class ReplyMessages:
         thread now, and what the bot posts there for a user's question is no stream.
         """
         question = self._turn.message
-        # A button has no message. The turn's time is the bot's own, which may be ahead of Slack's.
-        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
+        since = search_start(question)
         found: list[str] = []
         async for message in self._client.replies(question.thread, oldest=since):
             ts = message.get("ts")
@@ -250,9 +249,8 @@ class ReplyMessages:
                 continue
             if message.get("bot_id") != self._identity.bot:
                 continue
-            metadata = message.get("metadata")
-            if self._belongs_to_turn(metadata) or (
-                not metadata and await self._try_stop_stream(ts)
+            if has_metadata(message, REPLY_EVENT_TYPE, {"turn": self._turn.id}) or (
+                not message.get("metadata") and await self._try_stop_stream(ts)
             ):
                 found.append(ts)
         return sorted(found, key=ts_sort_key)
@@ -304,12 +302,6 @@ class ReplyMessages:
             "parse": "none",
             "link_names": False,
         }
-
-    def _belongs_to_turn(self, metadata: object) -> bool:
-        if not isinstance(metadata, dict) or metadata.get("event_type") != REPLY_EVENT_TYPE:
-            return False
-        payload = metadata.get("event_payload")
-        return isinstance(payload, dict) and payload.get("turn") == self._turn.id
 
     async def _try_stop_stream(self, ts: str) -> bool:
         """True if a message was a live stream: it was stopped just now, or by a user's Stop button

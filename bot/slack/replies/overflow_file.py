@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 
-from bot.domain.messages import Trigger
 from bot.domain.turns import Turn
 from bot.slack import texts
 from bot.slack.api.calls import CallContext, SlackCallError
 from bot.slack.api.client import SlackClient
 from bot.slack.api.files import FileUpload, upload_file
+from bot.slack.api.post_search import search_start
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.identity import BotIdentity
 
@@ -72,8 +72,7 @@ class OverflowFile:
 
     async def _is_shared(self) -> bool:
         question = self._turn.message
-        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
-        async for message in self._client.replies(question.thread, oldest=since):
+        async for message in self._client.replies(question.thread, oldest=search_start(question)):
             files = message.get("files")
             for file in files if isinstance(files, list) else ():
                 ours = isinstance(file, dict) and file.get("user") == self._identity.user

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.slack.api.client import Block
+from bot.slack.api.blocks import Block
 from bot.slack.formatting.links import LinkSanitizer
 from bot.slack.formatting.sanitize import MentionEscaper, escape_mentions, sanitize
 from bot.slack.replies.splitter import MIN_PART_LIMIT, PART_LIMIT, PartText, Splitter

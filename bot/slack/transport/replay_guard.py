@@ -16,7 +16,7 @@ the number that can be valid."""
 
 
 class SeenState(Enum):
-    """Whether a request was received before."""
+    """The state of a request with a known signature, or a new one."""
 
     NEW = "nothing"
     IN_PROGRESS = "under way"

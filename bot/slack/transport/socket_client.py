@@ -77,7 +77,9 @@ class SocketConnection(SocketModeClient):
         self._clock = clock
         self._renewal_lock = renewal_lock
         self._on_hello = on_hello
-        self._frame_tasks: set[asyncio.Task[None]] = set()  # a loop alone would forget them
+        self._frame_tasks: set[asyncio.Task[None]] = (
+            set()
+        )  # the event loop keeps only weak references
         self.renewed = False
         """True if the next hello follows a renewal that Slack announced, and not a break."""
         self.socket_mode_request_listeners.append(self._handle_request)

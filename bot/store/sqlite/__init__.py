@@ -1,1 +1,1 @@
-"""The store in SQLite: queries by topic, write queue, connection, migrations."""
+"""The store on one SQLite file."""

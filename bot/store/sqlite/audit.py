@@ -1,17 +1,16 @@
-"""The chain that the audit's entries make: each carries a hash over itself and the one before it.
+"""Appends and verifies audit entries, which form a chain of hashes.
 
 The hash of an entry is the SHA-256, in hexadecimal, of this text in ASCII: the JSON array
 
     [hash of the entry before it, id, at, by, act, target, detail]
 
-without spaces, every character outside of ASCII written as `\\uXXXX`, numbers as Python's `json`
-writes them (`1790000000.0`), and `""` for the hash before the first entry. Ids count from 1 without
-a gap. Hashes that are on record cannot be made anew: this encoding never changes.
+The array has no spaces. Every character outside of ASCII is written as `\\uXXXX`, numbers as
+Python's `json` writes them (`1790000000.0`), and `""` for the hash before the first entry. Ids
+count from 1 without a gap. This encoding never changes, or recorded hashes would not fit any more.
 
-Whoever changes an entry, takes one out or puts one in between breaks the chain, also where the
-database's own triggers were taken off first. Whoever can write the file can make all hashes from
-some entry on anew, or cut entries off its end: that is noticed only with a hash that was kept
-elsewhere.
+Changing, removing or inserting an entry breaks the chain, even after the triggers of the database
+are dropped. An attacker who can write the file can compute all hashes from some entry on again, or
+cut entries off the end. Only a hash that is kept elsewhere reveals that.
 """
 
 from __future__ import annotations
@@ -40,29 +39,29 @@ class ChainBreak(StrEnum):
     """What is wrong with the first entry that does not fit."""
 
     CHANGED = "changed"
-    """It, or the hash of the one before it, is not what it was."""
+    """The entry, or the hash before it, was changed."""
     GONE = "gone"
-    """It is not there."""
+    """The entry is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:
-    """What was found in the audit."""
+    """The result of verifying the audit log."""
 
     valid_count: int
-    """How many entries fit, from the first one on."""
+    """Number of valid entries, from the first one on."""
     newest_hash: str
-    """The hash of the last of them; "" where there is none."""
+    """The hash of the last valid entry, or ""."""
     first_break: ChainBreak | None
-    """What is wrong with the next one; None where the chain holds to its end."""
+    """What is wrong with the next entry; None if the chain is complete."""
     has_expected: bool
-    """Whether the hash that was asked for is that of an entry that fits."""
+    """True if a valid entry has the expected hash."""
 
 
 def entry_hash(
     previous_hash: str, number: int, at: float, actor: str, action: str, target: str, detail: str
 ) -> str:
-    """The hash of an entry that follows the one whose hash is `before`."""
+    """The hash of an entry that follows the one with the hash `previous_hash`."""
     content = json.dumps(
         [previous_hash, number, at, actor, action, target, detail], separators=(",", ":")
     )
@@ -70,17 +69,17 @@ def entry_hash(
 
 
 def hash_all_entries(database: sqlite3.Connection) -> None:
-    """Give every entry its hash: for entries from before there was a chain."""
-    before = GENESIS_HASH
+    """Give every entry its hash: for entries older than the chain."""
+    previous = GENESIS_HASH
     for row in fetch_all(database, _ENTRIES):
-        number, at, by, act, target, detail, _ = row
-        before = entry_hash(before, number, at, by, act, target, detail)
-        database.execute("UPDATE audit SET hash = ? WHERE id = ?", (before, number))
+        number, at, actor, action, target, detail, _ = row
+        previous = entry_hash(previous, number, at, actor, action, target, detail)
+        database.execute("UPDATE audit SET hash = ? WHERE id = ?", (previous, number))
 
 
 def verify_chain(database: sqlite3.Connection, expected: str = "") -> ChainReport:
-    """Read through the whole audit, as it stands at one moment. Changes nothing."""
-    # Bytes that are no text are a change like any other, and must not keep it from being named.
+    """Read the whole audit log in one snapshot. Changes nothing."""
+    # Bytes that are no valid text are a change like any other, and must not prevent the report.
     database.text_factory = lambda octets: octets.decode("utf-8", "surrogateescape")
     database.execute("BEGIN")
     try:
@@ -91,25 +90,25 @@ def verify_chain(database: sqlite3.Connection, expected: str = "") -> ChainRepor
 
 def _verify_entries(database: sqlite3.Connection, expected: str) -> ChainReport:
     count, newest, has_expected = 0, GENESIS_HASH, False
-    tear: ChainBreak | None = None
+    found: ChainBreak | None = None
     with closing(database.execute(_ENTRIES)) as entries:
-        for number, at, by, act, target, detail, found in entries:
+        for number, at, actor, action, target, detail, stored in entries:
             if number > count + 1:
-                tear = ChainBreak.GONE
-            elif found != entry_hash(newest, number, at, by, act, target, detail):
-                tear = ChainBreak.CHANGED
-            if tear is not None:
+                found = ChainBreak.GONE
+            elif stored != entry_hash(newest, number, at, actor, action, target, detail):
+                found = ChainBreak.CHANGED
+            if found is not None:
                 break
-            count, newest = number, found
-            has_expected = has_expected or found == expected
-    if tear is None and fetch_all(database, HIGHEST_ID) != [(count,)]:
-        tear = ChainBreak.GONE
+            count, newest = number, stored
+            has_expected = has_expected or stored == expected
+    if found is None and fetch_all(database, HIGHEST_ID) != [(count,)]:
+        found = ChainBreak.GONE
     return ChainReport(
-        valid_count=count, newest_hash=newest, first_break=tear, has_expected=has_expected
+        valid_count=count, newest_hash=newest, first_break=found, has_expected=has_expected
     )
 
 
-# Its id is part of what is hashed, so it is given here; it is the one that SQLite would give.
+# The id is part of what is hashed, so it is set here; it is the one that SQLite would assign.
 _INSERT_ENTRY: Final = """
     INSERT INTO audit (id, at, by, act, target, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
@@ -126,20 +125,20 @@ _LIST_ENTRIES: Final = (
 def append_entry(
     database: sqlite3.Connection, now: float, actor: str, action: str, target: str, detail: str
 ) -> None:
-    """Add an entry."""
-    words = tuple(strip_unstorable(text) for text in (actor, action, target, detail))
-    ((given,),) = fetch_all(database, HIGHEST_ID)
+    """Append an entry."""
+    texts = tuple(strip_unstorable(text) for text in (actor, action, target, detail))
+    ((highest,),) = fetch_all(database, HIGHEST_ID)
     newest = fetch_all(database, NEWEST_HASH)
-    before = newest[0][0] if newest else GENESIS_HASH
-    number = int(given) + 1
+    previous = newest[0][0] if newest else GENESIS_HASH
+    number = int(highest) + 1
     now = float(now)
     fetch_all(
-        database, _INSERT_ENTRY, (number, now, *words, entry_hash(before, number, now, *words))
+        database, _INSERT_ENTRY, (number, now, *texts, entry_hash(previous, number, now, *texts))
     )
 
 
 class AuditQueries(Queries):
-    """`bot.ports.AuditStore`."""
+    """Queries for the audit log: `bot.ports.AuditStore`."""
 
     @write
     def add_audit_entry(
@@ -158,8 +157,8 @@ class AuditQueries(Queries):
     ) -> tuple[Sequence[AuditEntry], int]:
         ((total,),) = fetch_all(database, "SELECT count(*) FROM audit")
         entries = tuple(
-            AuditEntry(id=number, at=at, actor=by, action=act, target=target, detail=detail)
-            for number, at, by, act, target, detail in fetch_all(
+            AuditEntry(id=number, at=at, actor=actor, action=action, target=target, detail=detail)
+            for number, at, actor, action, target, detail in fetch_all(
                 database, _LIST_ENTRIES, (limit, offset)
             )
         )

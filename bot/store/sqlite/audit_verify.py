@@ -1,7 +1,6 @@
-"""Was anything changed in the audit? For `threadpilot audit verify`; what holds it together stands
-in `bot.store.sqlite.audit`.
+"""Verifies the audit log, for `threadpilot audit verify`.
 
-Only looks, and does not mind a bot that is running.
+`bot.store.sqlite.audit` defines the chain. This changes nothing, and works beside a running bot.
 """
 
 from __future__ import annotations
@@ -20,37 +19,36 @@ from bot.store.sqlite.migrations.v3_audit_chain import V3
 from bot.store.sqlite.schema import MIGRATIONS
 
 WHOLE: Final = (
-    "The audit is whole: {count} entries, none changed, none taken out.\n"
+    "The audit log is intact: {count} entries, none changed, none removed.\n"
     "Newest hash: {newest}\n"
-    "Keep it outside of this machine. That nothing is cut off the end, or made anew from some "
-    "entry on, can be seen only by it:\n"
+    "Keep this hash outside of this machine. Only it shows whether entries were cut off the end, "
+    "or recomputed from some entry on:\n"
     "  threadpilot audit verify --expect {newest}"
 )
-EMPTY: Final = "The audit is whole: nothing has been put on it yet."
-EXPECTED: Final = "The hash that you expect is in it."
+EMPTY: Final = "The audit log is intact: it has no entries yet."
+EXPECTED: Final = "It contains the hash that you expect."
 NOT_EXPECTED: Final = (
-    "The audit holds together ({count} entries), but the hash that you expect is not in it: "
-    "entries were cut off its end, or made anew."
+    "The audit log is consistent ({count} entries), but does not contain the hash that you expect: "
+    "entries were cut off the end, or recomputed."
 )
 CHANGED: Final = (
-    "Entry {number} does not fit: it was changed, put in, or made to follow other entries than it "
-    "did. The {count} before it are as they were."
+    "Entry {number} does not fit: it was changed or inserted, or the entry before it was replaced. "
+    "The {count} before it are unchanged."
 )
-GONE: Final = "Entry {number} is gone. The {count} before it are as they were."
-NO_DATABASE: Final = "There is no database in {folder}: is DATA_DIR right?"
+GONE: Final = "Entry {number} is missing. The {count} before it are unchanged."
+NO_DATABASE: Final = "There is no database in {folder}: is DATA_DIR correct?"
 NOT_CHAINED: Final = (
-    "The audit of this database is not chained yet (schema {schema}): the bot's next start does "
-    "that."
+    "The audit log of this database has no hashes yet (schema {schema}): the bot's next start adds "
+    "them."
 )
 TOO_NEW: Final = (
     "The database was written by a newer Threadpilot (schema {schema}): verify it with that one."
 )
-UNREADABLE: Final = "The audit cannot be read: {why}"
+UNREADABLE: Final = "The audit log cannot be read: {why}"
 
 
 def verify_audit(folder: Path, expected: str = "") -> CheckResult:
-    """Read through the audit; `expected` is a hash that has to be among those of its entries.
-    Blocks."""
+    """Read the whole audit log; `expected` is a hash that one of its entries must have. Blocks."""
     file = folder / DATABASE_NAME
     if not file.is_file():
         return CheckResult(ok=False, message=NO_DATABASE.format(folder=folder))

@@ -1,4 +1,4 @@
-"""What is said to the database about hearing: until when, and in which threads."""
+"""Queries and updates the event checkpoint and the recently active threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAVE_CHECKPOINT: Final = """
     INSERT INTO hearing (id, since, until) VALUES (0, ?, ?)
     ON CONFLICT (id) DO UPDATE SET since = min(since, excluded.until), until = excluded.until
 """
-# By name: the planner would rather go through all that was ever heard than sort what was of late.
+# By index name: the planner would rather scan all events than sort the recent ones.
 ACTIVE_THREADS: Final = """
     SELECT e.team, e.channel, e.root_ts
     FROM events e INDEXED BY events_by_time
@@ -28,7 +28,7 @@ ACTIVE_THREADS: Final = """
 
 
 class CheckpointQueries(Queries):
-    """`bot.ports.CheckpointStore`."""
+    """Queries for the event checkpoint: `bot.ports.CheckpointStore`."""
 
     @read
     def load_checkpoint(self, database: sqlite3.Connection) -> Checkpoint | None:

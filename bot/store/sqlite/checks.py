@@ -1,6 +1,6 @@
-"""Is the data folder fit, and the database whole? For `threadpilot doctor`, and for each start.
+"""Checks the data folder and the database, for `threadpilot doctor` and for each start.
 
-Only looks: makes nothing, changes nothing, and does not mind a bot that is running.
+It changes nothing, and works beside a running bot.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from bot.store.sqlite.data_dir import DATABASE_NAME, LOCK_NAME
 from bot.store.sqlite.schema import MIGRATIONS
 
 CHECK_SECONDS: Final = 20.0
-"""How long the database is read through; a very large one is not read to its end."""
+"""Timeout, in seconds, for reading the database; a very large one is not read to its end."""
 STARTUP_CHECK_SECONDS: Final = 1.0
-"""The same where the bot starts; it is read at some 700 MB a second (measured)."""
+"""Timeout, in seconds, of the same check at a start; it reads about 700 MB a second (measured)."""
 MIN_FREE_BYTES: Final = 200 * 1024 * 1024
-"""Bytes: below it, SQLite and the sessions soon have no room to write."""
+"""Minimum free space, in bytes: with less, SQLite and the sessions soon cannot write."""
 
-NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
-GOOD: Final = "The database is whole (schema {schema}{older}), {free} free on its disk{held}."
-HELD: Final = "; a bot is using it just now"
-OLDER: Final = ", which the next start brings up to {newest}"
+NEW: Final = "There is no database yet; the bot creates one in {folder} when it starts."
+GOOD: Final = "The database is intact (schema {schema}{older}), {free} free on its disk{held}."
+HELD: Final = "; a bot is using it now"
+OLDER: Final = ", which the next start migrates to {newest}"
 NOT_WRITABLE: Final = (
-    "The bot's account may not write to {folder}. Give the folder to it (chown), or choose another "
-    "as DATA_DIR."
+    "The bot's account cannot write to {folder}. Make it the owner (chown), or choose another "
+    "folder as DATA_DIR."
 )
 OPEN_TO_OTHERS: Final = (
-    "Others on this machine can read {path}, where what people wrote is kept. Mend it: "
+    "Other accounts on this machine can read {path}, which contains messages of users. To fix it: "
     "chmod {mode} {path}"
 )
-NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Make room, or move DATA_DIR."
+NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Free some space, or move DATA_DIR."
 TOO_NEW: Final = (
     "The database has schema {schema}, and this Threadpilot knows schemas up to {newest}. Run the "
     "newer version, or restore a backup from before the upgrade."
@@ -49,19 +49,19 @@ DAMAGED: Final = (
     "The database is damaged ({why}). Stop the bot, keep a copy of {folder}, and restore a backup; "
     "without one, `sqlite3 {name} .recover` saves what can be read."
 )
-UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
+UNREADABLE: Final = "The database cannot be read ({why}). Check the folder {folder} and its disk."
 
 
 def check_database(folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> CheckResult:
-    """All that can be seen of the data folder without starting the bot; `space` is how many bytes
-    have to be free. Blocks, bounded to about 20 s."""
-    if fault := _folder_problem(folder, min_free_bytes):
-        return CheckResult(ok=False, message=fault)
+    """Check the data folder without starting the bot; `min_free_bytes` is the required free space.
+    Blocks, for about 20 s at most."""
+    if problem := _folder_problem(folder, min_free_bytes):
+        return CheckResult(ok=False, message=problem)
     file = folder / DATABASE_NAME
     if not file.exists() or file.stat().st_size == 0:
         return CheckResult(ok=True, message=NEW.format(folder=folder))
     try:
-        schema, trouble = _read_schema_and_damage(file)
+        schema, damage = _read_schema_and_damage(file)
     except sqlite3.DatabaseError as error:
         text = (
             DAMAGED if "malformed" in str(error) or "not a database" in str(error) else UNREADABLE
@@ -72,8 +72,8 @@ def check_database(folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> CheckR
     newest = MIGRATIONS[-1].number
     if schema > newest:
         return CheckResult(ok=False, message=TOO_NEW.format(schema=schema, newest=newest))
-    if trouble:
-        sentence = DAMAGED.format(why=trouble, folder=folder, name=DATABASE_NAME)
+    if damage:
+        sentence = DAMAGED.format(why=damage, folder=folder, name=DATABASE_NAME)
         return CheckResult(ok=False, message=sentence)
     sentence = GOOD.format(
         schema=schema,
@@ -85,7 +85,8 @@ def check_database(folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> CheckR
 
 
 def _folder_problem(folder: Path, min_free_bytes: int) -> str | None:
-    """What is wrong with the folder, or with where it would be made."""
+    """What is wrong with the folder, or with the place where it will be created; None if nothing
+    is."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
@@ -96,14 +97,14 @@ def _folder_problem(folder: Path, min_free_bytes: int) -> str | None:
     if existing != folder:
         return None
     for path, mode in ((folder / DATABASE_NAME, "600"), (folder / "copilot", "700")):
-        # Inside a folder that only its owner may enter, nobody else can read anything.
+        # In a folder that only its owner can enter, other accounts can read nothing.
         if path.exists() and path.stat().st_mode & folder.stat().st_mode & 0o044:
             return OPEN_TO_OTHERS.format(path=path, mode=mode)
     return None
 
 
 def _read_schema_and_damage(file: Path) -> tuple[int, str | None]:
-    """The database's schema, and the first thing that is wrong with it."""
+    """The schema of the database, and the first damage found, or None."""
     with closing(open_read_only(file)) as database:
         (schema,) = database.execute("PRAGMA user_version").fetchone()
         return schema, find_damage(database, CHECK_SECONDS)
@@ -117,7 +118,7 @@ def open_read_only(file: Path) -> sqlite3.Connection:
 
 
 def find_damage(database: sqlite3.Connection, seconds: float) -> str | None:
-    """The first thing that is wrong with a database, as far as can be seen in so many seconds."""
+    """The first damage found in a database within some seconds, or None."""
     until = time.monotonic() + seconds
     database.set_progress_handler(lambda: time.monotonic() > until, 10_000)
     try:
@@ -132,14 +133,13 @@ def find_damage(database: sqlite3.Connection, seconds: float) -> str | None:
 
 
 def check_at_startup(database: sqlite3.Connection) -> None:
-    """Raise `StoreError` where a database is plainly damaged: what was added to it would be lost
-    with it."""
+    """Raise `StoreError` if the database is damaged: new data would be lost with it."""
     if found := find_damage(database, STARTUP_CHECK_SECONDS):
         raise StoreError(f"{DAMAGED_AT_START} ({found})")
 
 
 def _is_in_use(folder: Path) -> bool:
-    """Whether a running bot holds the folder."""
+    """True if a running bot has the lock of the folder."""
     try:
         with (folder / LOCK_NAME).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

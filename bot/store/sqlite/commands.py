@@ -1,7 +1,7 @@
-"""What is said to the database about orders: each is carried out once, and none is forgotten.
+"""Queries and updates commands, and the questions that commands ask.
 
-An order's words are kept only until it is done; that it was given is kept for ever, so that a
-repeat is known as one.
+The arguments of a command are kept only until it finishes. That it was received is kept for good,
+so that a repeat is recognized.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.queries import Queries, read, write
 
 MAX_UNFINISHED: Final = 400
-"""Unfinished orders that are told at a start."""
+"""Maximum number of unfinished commands returned at a start."""
 MAX_IN_THREAD: Final = 2_000
-"""Orders of one thread that are told."""
+"""Maximum number of commands returned for one thread."""
 
-# What was heard as a message is no order any more.
+# A command that was already received as a message is not recorded.
 _RECEIVED_AS_MESSAGE = """
     SELECT 1 FROM events WHERE event_id = :key
     UNION ALL
@@ -48,6 +48,7 @@ COMMAND_TS = """
 """
 
 MAX_PENDING: Final = 400
+"""Maximum number of pending questions returned."""
 
 _SAVE_QUESTION: Final = """
     INSERT INTO open_questions (event_id, team, channel, root_ts, user, user_team, text, shown,
@@ -68,13 +69,13 @@ PENDING_QUESTIONS: Final = """
 
 
 def command_ts_in(database: sqlite3.Connection, thread: ThreadKey) -> frozenset[str]:
-    """The `ts` of the messages of a thread that were orders, the newest of them."""
+    """The `ts` of the newest messages of a thread that were commands."""
     found = fetch_all(database, COMMAND_TS, (str(thread), MAX_IN_THREAD))
     return frozenset(str(ts) for (ts,) in found)
 
 
 class CommandQueries(Queries):
-    """`bot.ports.CommandStore`, but for thread holds."""
+    """Queries for commands: `bot.ports.CommandStore` without thread holds."""
 
     @write
     def accept_command(
@@ -114,7 +115,7 @@ class CommandQueries(Queries):
 
 
 class PendingQuestionQueries(Queries):
-    """`bot.ports.PendingQuestionStore`."""
+    """Queries for questions asked by command: `bot.ports.PendingQuestionStore`."""
 
     @write
     def save_question(self, database: sqlite3.Connection, question: PendingQuestion) -> bool:
@@ -127,7 +128,7 @@ class PendingQuestionQueries(Queries):
             "user_team": question.user_team,
             "text": strip_unstorable(question.text),
             "shown": strip_unstorable(question.mrkdwn),
-            "asked": question.asked_at,
+            "asked": question.created_at,
         }
         return bool(fetch_all(database, _SAVE_QUESTION, values))
 
@@ -144,20 +145,22 @@ class PendingQuestionQueries(Queries):
 
 
 def is_command(database: sqlite3.Connection, message: Message) -> bool:
-    """Whether a message is on record as an order, and is not the question that came of it."""
-    key = message.thread
-    found = fetch_all(database, COMMAND_KEYS, (message.event_id, key.team, key.channel, message.ts))
-    return any(message.event_id != f"order-{given}" for (given,) in found)
+    """True if a message is recorded as a command, and is not the question that the command
+    posted."""
+    thread = message.thread
+    values = (message.event_id, thread.team, thread.channel, message.ts)
+    found = fetch_all(database, COMMAND_KEYS, values)
+    return any(message.event_id != f"order-{key}" for (key,) in found)
 
 
 def _command(row: sqlite3.Row) -> Command:
-    key, verb, words, by, form, team, channel, ts, thread, turn = row
+    key, name, args, user, source, team, channel, ts, thread, turn = row
     return Command(
         key=key,
-        name=verb,
-        args=words,
-        user=by,
-        source=CommandSource(form),
+        name=name,
+        args=args,
+        user=user,
+        source=CommandSource(source),
         team=team,
         channel=channel,
         ts=ts,
@@ -167,13 +170,13 @@ def _command(row: sqlite3.Row) -> Command:
 
 
 def _parse_thread_key(text: str) -> ThreadKey:
-    """What `str` made of a key."""
+    """The key that `str` turned into this text."""
     team, channel, root_ts = text.split("/")
     return ThreadKey(team=team, channel=channel, root_ts=root_ts)
 
 
 def _question(row: sqlite3.Row) -> PendingQuestion:
-    event_id, team, channel, root_ts, user, user_team, text, shown, asked = row
+    event_id, team, channel, root_ts, user, user_team, text, mrkdwn, created_at = row
     return PendingQuestion(
         event_id=event_id,
         team=team,
@@ -182,6 +185,6 @@ def _question(row: sqlite3.Row) -> PendingQuestion:
         user=user,
         user_team=user_team,
         text=text,
-        mrkdwn=shown,
-        asked_at=asked,
+        mrkdwn=mrkdwn,
+        created_at=created_at,
     )

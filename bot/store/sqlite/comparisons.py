@@ -1,4 +1,4 @@
-"""What is said to the database about comparisons of models, and the votes for their answers."""
+"""Queries and updates comparisons of models and the votes for their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.store.sqlite.turn_rows import usage_from_row, usage_values
 
 log = logging.getLogger(__name__)
 
-# The epoch: a process that was frozen must not replace what another put on record.
+# The epoch: a process that was frozen must not replace what another one recorded.
 _SAVE_COMPARISON = """
     INSERT INTO comparisons (turn, channel, session, open, revealed)
     SELECT n.id, h.channel, :session, :open, :open FROM turns n JOIN threads h ON h.id = n.thread
@@ -64,7 +64,7 @@ _MARK_KEPT = """
                   AND k.failed = '' AND k.session <> 0)
     RETURNING 1
 """
-# Only where names are shown: a scoreboard that moves with a vote would tell who is who.
+# Revealed comparisons only: a score that changes with a vote would give the model away.
 SCORES = """
     SELECT k.model, count(*),
            sum((SELECT count(*) FROM votes v WHERE v.turn = k.turn AND v.label = k.label)),
@@ -77,7 +77,7 @@ SCORES = """
 
 
 class ComparisonQueries(Queries):
-    """`bot.ports.ComparisonStore`."""
+    """Queries for comparisons: `bot.ports.ComparisonStore`."""
 
     @write
     def save_comparison(
@@ -87,32 +87,34 @@ class ComparisonQueries(Queries):
         session: int,
         candidates: Sequence[Candidate],
     ) -> None:
-        noted = {
+        values: dict[str, object] = {
             "turn": turn.id,
             "epoch": turn.epoch,
             "session": session,
             "open": turn.message.options.show_names,
         }
-        if not fetch_all(database, _SAVE_COMPARISON, noted):
-            log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
+        if not fetch_all(database, _SAVE_COMPARISON, values):
+            log.warning("comparison not saved: turn=%d reason=claimed again", turn.id)
             return
-        for asked, taken, given in fetch_all(database, _DELETE_CANDIDATES, (turn.id,)):
-            session_rows.subtract_usage(database, asked, taken, given)
+        for paid_by, input_tokens, output_tokens in fetch_all(
+            database, _DELETE_CANDIDATES, (turn.id,)
+        ):
+            session_rows.subtract_usage(database, paid_by, input_tokens, output_tokens)
         fetch_all(database, _CLEAR_LABELS, (turn.id,))
         for candidate in candidates:
-            # A session may have been deleted while it answered: its words go, too.
-            living = session_rows.add_usage(
+            # A session may have been deleted while it answered; its answer goes, too.
+            exists = session_rows.add_usage(
                 database, candidate.session, candidate.usage, self._clock.now()
             )
-            values = {
+            row = {
                 "turn": turn.id,
                 "label": candidate.label,
-                "session": candidate.session if living else 0,
-                "answer": strip_unstorable(candidate.answer) if living else "",
+                "session": candidate.session if exists else 0,
+                "answer": strip_unstorable(candidate.answer) if exists else "",
                 "failed": strip_unstorable(candidate.error),
                 **usage_values(candidate.usage),
             }
-            fetch_all(database, _INSERT_CANDIDATE, values)
+            fetch_all(database, _INSERT_CANDIDATE, row)
             fetch_all(database, _SET_LABEL, (candidate.label, turn.id, candidate.session))
 
     @read
@@ -120,13 +122,13 @@ class ComparisonQueries(Queries):
         found = fetch_all(database, COMPARISON, (turn,))
         if not found:
             return None
-        session, team, channel, root_ts, by, open_, revealed, kept = found[0]
+        session, team, channel, root_ts, user, show_names, revealed, kept = found[0]
         return Comparison(
             turn=turn,
             session=session,
             thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
-            user=by,
-            show_names=bool(open_),
+            user=user,
+            show_names=bool(show_names),
             revealed=bool(revealed),
             kept_label=kept,
             candidates=tuple(_candidate(row) for row in fetch_all(database, CANDIDATES, (turn,))),
@@ -157,12 +159,12 @@ class ComparisonQueries(Queries):
 
 
 def _candidate(row: sqlite3.Row) -> Candidate:
-    label, session, answer, failed, votes, *spent = row
+    label, session, answer, error, votes, *usage = row
     return Candidate(
         label=label,
         session=session,
-        usage=usage_from_row(spent),
+        usage=usage_from_row(usage),
         answer=answer,
-        error=failed,
+        error=error,
         votes=votes,
     )

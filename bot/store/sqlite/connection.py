@@ -1,7 +1,7 @@
-"""A connection to the database file, on a thread of its own.
+"""Connects to the database file, on a thread of its own.
 
-What belongs together is done in one go on that thread: a hop there and back for each single
-statement costs more than most statements do.
+A query runs as a whole on that thread: a change of threads for each statement would cost more than
+most statements do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.errors import StoreError
 T = TypeVar("T")
 
 BUSY_TIMEOUT_SECONDS = 5.0
-"""How long a statement waits for an operator's tool that has the database locked."""
+"""Timeout, in seconds, of a statement while another program has the database locked."""
 
 
 class _PythonScript(str):
@@ -53,7 +53,7 @@ class SqliteConnection(aiosqlite.Connection):
 
     def __init__(self, file: Path) -> None:
         # Queries begin transactions themselves (isolation_level=None). The driver would begin them
-        # deferred, and one that turns from reading to writing fails at once, whatever the timeout.
+        # deferred, and one that turns from reading to writing fails at once, despite the timeout.
         connect = partial(
             sqlite3.connect,
             file,
@@ -97,8 +97,8 @@ class SqliteConnection(aiosqlite.Connection):
 
 @asynccontextmanager
 async def open_connection(file: Path) -> AsyncIterator[SqliteConnection]:
-    """A connection with the settings that all have; closed at the end whatever happens, for one
-    left open would hang the exit."""
+    """A connection with the common settings. It is closed in any case, because an open one would
+    block the exit."""
     database = SqliteConnection(file)
     async with database:
         await database.configure()
@@ -110,14 +110,14 @@ def fetch_all(
     statement: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> list[sqlite3.Row]:
-    """All rows of a statement, which is thereby through: a half-read one would hold up a commit."""
+    """All rows of a statement, which is thereby finished: a half-read one would delay a commit."""
     return database.execute(statement, values).fetchall()
 
 
 @contextmanager
 def snapshot(database: sqlite3.Connection) -> Iterator[None]:
-    """All that is read in it stands as of one moment, whatever is written meanwhile. Outside of a
-    transaction only."""
+    """Make all reads inside see the same state, regardless of commits. Only outside of a
+    transaction."""
     database.execute("BEGIN")
     try:
         yield
@@ -126,7 +126,7 @@ def snapshot(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _file_identity(file: Path) -> tuple[int, int] | None:
-    """Which file that is, whatever it is called; None where there is none."""
+    """The device and inode of a file, or None if it does not exist."""
     try:
         found = file.stat()
     except OSError:
@@ -137,24 +137,24 @@ def _file_identity(file: Path) -> tuple[int, int] | None:
 def _configure(database: sqlite3.Connection) -> None:
     ((mode,),) = fetch_all(database, "PRAGMA journal_mode = WAL")
     if mode != "wal":
-        raise StoreError("the file system of DATA_DIR does not take SQLite's WAL mode")
-    # FULL: with NORMAL a power cut takes along what was acknowledged.
+        raise StoreError("the file system of DATA_DIR does not support SQLite's WAL mode")
+    # FULL: with NORMAL a power cut loses what was acknowledged.
     fetch_all(database, "PRAGMA synchronous = FULL")
     fetch_all(database, "PRAGMA foreign_keys = ON")
 
 
 LOCKED: Final = (
-    "another program keeps the database locked: end it (an sqlite3 shell, a backup that copies), "
-    "and what is to be written is tried again"
+    "another program keeps the database locked: end it (an sqlite3 shell, a backup), and the bot "
+    "tries again"
 )
 
 
-FULL: Final = "the disk of DATA_DIR is full: make room, or move DATA_DIR to a larger one"
+FULL: Final = "the disk of DATA_DIR is full: free some space, or move DATA_DIR to a larger disk"
 
 
 NOT_WRITABLE: Final = (
-    "the database may not be written: DATA_DIR or its disk is read-only. Give the folder and the "
-    "files in it to the bot's own account, or mount the disk for writing"
+    "the database cannot be written: DATA_DIR or its disk is read-only. Make the bot's account the "
+    "owner of the folder and its files, or mount the disk for writing"
 )
 
 
@@ -164,7 +164,7 @@ MOVED: Final = (
 )
 
 
-DISK: Final = "the disk of DATA_DIR fails: look at it and at the system's log"
+DISK: Final = "the disk of DATA_DIR fails: check it and the system log"
 
 
 DAMAGED: Final = (
@@ -175,7 +175,7 @@ DAMAGED: Final = (
 
 NOT_OPENED: Final = (
     "the database cannot be opened: DATA_DIR must be a folder, and threadpilot.db in it a file, "
-    "that the bot's own account may read and write"
+    "that the bot's account can read and write"
 )
 
 
@@ -198,13 +198,13 @@ _MESSAGES: Final[Mapping[int, str]] = MappingProxyType(
 
 
 def is_locked(error: Exception) -> bool:
-    """Whether another program's lock was in the way."""
+    """True if another program had the database locked."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(code, int) and code & _PRIMARY_CODE_MASK == sqlite3.SQLITE_BUSY
 
 
 def store_error(error: Exception) -> StoreError:
-    """What the driver (or a row nobody expected) said, as Threadpilot's own error."""
+    """An error of the driver, or of an unexpected row, as `StoreError`."""
     if isinstance(error, StoreError):
         return error
     code = getattr(error, "sqlite_errorcode", None)

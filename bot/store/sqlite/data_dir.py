@@ -1,7 +1,7 @@
-"""The data folder: made private, and held by one process at a time.
+"""Creates and locks the data folder.
 
-Two processes on one database would both take back what the other is answering. The lock goes with
-the process, however that ends; a lock file left lying there holds nobody up.
+Two processes on one database would both recover the turns that the other one runs. The lock ends
+with its process, however that ends; a lock file that remains blocks no start.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ LOCK_NAME = "threadpilot.lock"
 
 @contextmanager
 def locked_data_dir(folder: Path) -> Iterator[Path]:
-    """Hold the data folder and yield the database file in it; both are made when missing,
-    readable by their owner alone.
+    """Lock the data folder and yield the database file in it. Both are created if missing, readable
+    by their owner only.
 
-    Raises `DataFolderInUse` when another process holds it, `StoreError` when it cannot be used.
+    Raises `DataFolderInUse` if another process has the lock, and `StoreError` if the folder cannot
+    be used.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ def locked_data_dir(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise StoreError(
             f"the data folder {folder} cannot be used ({error.strerror}): "
-            "DATA_DIR must be a folder that the bot's own account may write to"
+            "DATA_DIR must be a folder that the bot's account can write to"
         ) from error
     try:
         _acquire_lock(lock, folder)
@@ -61,25 +62,27 @@ def _acquire_lock(lock: int, folder: Path) -> None:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        # On a full disk the bot shall still start where it can: the number only helps people.
+        # On a full disk the bot still starts if it can: the number only helps operators.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(f"the data folder {folder} cannot be written: {error}") from error
 
 
 def _restrict_to_owner(path: Path) -> None:
-    """Take from everybody else what rights they have to what was there before, where that can be:
-    not every file system knows rights, and not every folder is the account's own."""
+    """Remove the rights of other accounts from an existing path, if possible. Some file systems
+    have no rights, and some folders belong to another account."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         try:
             path.chmod(mode & ~0o077)
         except OSError as error:
-            log.warning("%s can be read by others: %s", path, error.strerror)
+            log.warning(
+                "file is readable by other accounts: path=%s reason=%s", path, error.strerror
+            )
 
 
 def _ensure_private_file(path: Path) -> Path:
-    """The database holds what people wrote: SQLite would make it readable for everybody, and
-    gives its side files the rights that it has."""
+    """Create the database file with private rights. SQLite would make it readable for other
+    accounts, and copies its rights to the files beside it."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         for part in ("", "-wal", "-shm"):

@@ -1,4 +1,4 @@
-"""How a message is recorded: once, and as a waiting turn where it is the bot's business."""
+"""Records messages, each once, and a waiting turn for each that the bot answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.store.sqlite.turn_rows import dump_options
 _WITHOUT_MENTION: Final = (Trigger.FOLLOW_UP, Trigger.OVERHEARD)
 
 # Without a conflict target: a repeat by either key is a repeat. Without RETURNING, for which SQLite
-# makes a table each time (a tenth of the whole, measured): that it counts rows is enough.
+# creates a table each time (a tenth of the whole, measured): the row count is enough.
 _INSERT_EVENT = """
     INSERT INTO events (event_id, team, channel, ts, root_ts, user, heard)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -37,15 +37,15 @@ _COUNT_OPEN = """
                                       AND position < :position)
         + (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'running')
 """
-# Whether the bot was called into a thread only after a message that is brought late was written.
-# The turn that made the thread known was recorded together with it.
+# True if the bot was first mentioned in the thread after a late message was written. The turn that
+# made the thread known was recorded together with the thread.
 MENTIONED_LATER = """
     SELECT 1 FROM turns n JOIN threads h ON h.id = n.thread AND n.accepted = h.known_since
     WHERE n.thread = :thread AND n.position > :position AND n.trigger <> 'follow_up'
     LIMIT 1
 """
-# A person's message that was heard before the one that made its thread known, and was written after
-# that one, is judged once more, and then no more.
+# A user's message that was received before the one that made its thread known, but was written
+# after it, is evaluated once more, and only once.
 REEVALUATE = """
     UPDATE events SET heard = :now
     WHERE team = :team AND channel = :channel AND ts = :ts AND root_ts = :root_ts
@@ -56,7 +56,7 @@ REEVALUATE = """
       AND NOT EXISTS (SELECT 1 FROM turns WHERE thread = :thread AND ts = :ts)
     RETURNING 1
 """
-# Whether a message made its thread known, and there are such that were not judged anew yet.
+# True if a message made its thread known, and there are such messages left to evaluate again.
 OUT_OF_ORDER = """
     SELECT 1 FROM threads h
     JOIN turns n ON n.thread = h.id AND n.ts = :ts AND n.accepted = h.known_since
@@ -74,7 +74,7 @@ _INSERT_TURN = """
 """
 
 
-# Bots are on record with a mark, or (before schema 3) by their `B…`: no person's id begins so.
+# Bots are recorded with a prefix, or (before schema 3) by their `B…`: no user id begins so.
 _COUNT_BOT_TURNS = """
     SELECT count(*) FROM turns t JOIN threads h ON h.id = t.thread
     WHERE h.team = :team AND h.channel = :channel AND h.root_ts = :root_ts
@@ -91,7 +91,7 @@ _COUNT_BOT_TURNS = """
 
 
 class InboxQueries(Queries):
-    """The part of `bot.ports.InboxStore` that accepts messages."""
+    """Queries that accept messages: the other part of `bot.ports.InboxStore`."""
 
     async def accept_message(self, message: Message) -> AcceptResult:
         accepted = await self._accept_message(message)
@@ -109,12 +109,12 @@ class InboxQueries(Queries):
             return AcceptResult(status=AcceptStatus.DUPLICATE)
         by_bot = message.trigger in (Trigger.BOT, Trigger.BOT_MENTION)
         author = f"bot:{message.user}" if by_bot else message.user
-        heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
-        is_new = database.execute(_INSERT_EVENT, heard).rowcount > 0
+        event = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
+        is_new = database.execute(_INSERT_EVENT, event).rowcount > 0
         if not is_new and not _claim_reevaluation(database, message, position, now):
-            # Whoever gave up waiting for the first time does not know it yet.
-            overtaken = _is_out_of_order(database, message)
-            return AcceptResult(status=AcceptStatus.DUPLICATE, out_of_order=overtaken)
+            # A caller whose first attempt timed out does not have this result yet.
+            out_of_order = _is_out_of_order(database, message)
+            return AcceptResult(status=AcceptStatus.DUPLICATE, out_of_order=out_of_order)
         if message.trigger is Trigger.BOT:
             return AcceptResult(status=AcceptStatus.OVERHEARD)
         if (
@@ -150,8 +150,8 @@ def _is_out_of_order(database: sqlite3.Connection, message: Message) -> bool:
 def _claim_reevaluation(
     database: sqlite3.Connection, message: Message, position: int, now: float
 ) -> bool:
-    """Whether a message that was heard before is to be judged anew, for only since then its thread
-    is known. Slack keeps no order: the message that made it known may have come later."""
+    """True if a recorded message is to be evaluated again, because its thread became known after
+    it. Slack keeps no order: the message that made the thread known may have arrived later."""
     thread = threads.thread_id(database, message.thread)
     if thread is None or message.trigger not in _WITHOUT_MENTION:
         return False
@@ -167,13 +167,13 @@ def _evaluate(
     now: float,
     limits: QueueLimits,
 ) -> AcceptResult:
-    """What becomes of a message in a known thread."""
-    quiet, unasked = _is_quiet(database, message), message.trigger in _WITHOUT_MENTION
+    """The result for a message in a known thread."""
+    quiet, unmentioned = _is_quiet(database, message), message.trigger in _WITHOUT_MENTION
     if message.trigger is not Trigger.BOT_MENTION:
         threads.insert_participants(database, thread, {message.user})
     if quiet or message.trigger is Trigger.OVERHEARD:
         return AcceptResult(status=AcceptStatus.OVERHEARD)
-    if unasked and (
+    if unmentioned and (
         threads.participants_of(database, thread) != {message.user}
         or fetch_all(database, MENTIONED_LATER, {"thread": thread, "position": position})
     ):
@@ -189,19 +189,19 @@ def _schedule(
     now: float,
     limits: QueueLimits,
 ) -> AcceptResult:
-    again = message.options.retry_of
-    if again and turns.find_latest_retry(database, again) is not None:
+    retry_of = message.options.retry_of
+    if retry_of and turns.find_latest_retry(database, retry_of) is not None:
         return AcceptResult(status=AcceptStatus.ALREADY_RETRIED)
-    counted = fetch_all(database, _COUNT_OPEN, {"thread": thread, "position": position})
-    ((in_all, in_thread, ahead),) = counted
+    values = {"thread": thread, "position": position}
+    ((in_all, in_thread, ahead),) = fetch_all(database, _COUNT_OPEN, values)
     full = in_all >= limits.max_waiting or in_thread >= limits.max_waiting_per_thread
     state = TurnState.REFUSED if full else TurnState.WAITING
-    values = (
+    row = (
         *(thread, message.event_id, message.ts, position, message.user, message.user_team),
         *(strip_unstorable(message.text), message.trigger, message.external, message.direct),
         *(dump_options(message.options), state, now, now if full else None),
     )
-    ((number,),) = fetch_all(database, _INSERT_TURN, values)
+    ((number,),) = fetch_all(database, _INSERT_TURN, row)
     return AcceptResult(
         status=AcceptStatus.QUEUE_FULL if full else AcceptStatus.SCHEDULED,
         turn=Turn(id=number, message=message, state=state, epoch=0, accepted_at=now),
@@ -210,9 +210,9 @@ def _schedule(
 
 
 def _is_quiet(database: sqlite3.Connection, message: Message) -> bool:
-    """Whether the thread is to be left alone with what does not call the bot by name."""
-    called = message.trigger not in (Trigger.FOLLOW_UP, Trigger.DIRECT)
-    return not called and preferences.is_quiet(database, message.thread)
+    """True if the thread is quiet and the message does not mention the bot."""
+    can_be_quiet = message.trigger in (Trigger.FOLLOW_UP, Trigger.DIRECT)
+    return can_be_quiet and preferences.is_quiet(database, message.thread)
 
 
 def _thread_values(message: Message) -> dict[str, object]:

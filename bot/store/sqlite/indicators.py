@@ -1,4 +1,4 @@
-"""What is said to the database about what Slack shows for a time: marks of a wait, and statuses."""
+"""Queries and updates the indicators that Slack shows for a time: waiting marks and statuses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.turn_rows import SELECT_TURN, read_turns
 
 MAX_WAITING_INDICATORS: Final = 200
-"""Slack lets 20 be taken back in a minute: with more, the last would stand there ten minutes after
-its message was answered, and tell more that is wrong than right."""
+"""Maximum number of messages marked as waiting. Slack allows about 20 removals a minute: with more,
+the last mark would outlive its answer by ten minutes."""
 
 ADD_WAITING_INDICATOR: Final = """
     UPDATE turns SET waited = 1
@@ -32,7 +32,7 @@ STALE_STATUS_INDICATORS: Final = f"""
 
 
 class IndicatorQueries(Queries):
-    """`bot.ports.IndicatorStore`."""
+    """Queries for waiting and status indicators: `bot.ports.IndicatorStore`."""
 
     @write
     def add_waiting_indicator(self, database: sqlite3.Connection, turn: Turn) -> bool:

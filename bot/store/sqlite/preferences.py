@@ -1,4 +1,4 @@
-"""What is said to the database about what people chose."""
+"""Queries and updates preferences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.queries import Queries, read, write
 
 MAX_PREFERENCES: Final = 1_000
-"""Choices of one topic that are told."""
+"""Maximum number of preferences of one kind that are returned."""
 
 _SET_PREFERENCE = """
     INSERT INTO choices (scope, holder, topic, value, by, at) VALUES (?, ?, ?, ?, ?, ?)
@@ -27,7 +27,7 @@ QUIET = "SELECT 1 FROM choices WHERE scope = ? AND holder = ? AND topic = ?"
 
 
 class PreferenceQueries(Queries):
-    """`bot.ports.PreferenceStore`."""
+    """Queries for preferences: `bot.ports.PreferenceStore`."""
 
     @write
     def set_preference(self, database: sqlite3.Connection, preference: Preference) -> None:
@@ -52,8 +52,8 @@ class PreferenceQueries(Queries):
     ) -> Sequence[Preference]:
         return tuple(
             _preference(row)
-            for scope, holder in dict.fromkeys(scopes)
-            for row in fetch_all(database, FOR_SCOPE, (scope, strip_unstorable(holder)))
+            for scope, scope_id in dict.fromkeys(scopes)
+            for row in fetch_all(database, FOR_SCOPE, (scope, strip_unstorable(scope_id)))
         )
 
     @read
@@ -64,21 +64,21 @@ class PreferenceQueries(Queries):
 
 
 def is_quiet(database: sqlite3.Connection, key: ThreadKey) -> bool:
-    """Whether the bot is to stay silent in a thread until it is mentioned."""
-    # Values, as each message is asked for: the driver takes as long for a kind of text of its own,
-    # which it looks up how to store, as for all else (measured).
+    """True if the bot answers in a thread only when it is mentioned."""
+    # This runs for each message, so it passes plain strings: the driver looks up how to store an
+    # enum, which takes as long as all the rest (measured).
     return bool(
         fetch_all(database, QUIET, (Scope.THREAD.value, str(key), PreferenceKind.QUIET.value))
     )
 
 
 def _preference(row: sqlite3.Row) -> Preference:
-    scope, holder, topic, value, by, at = row
+    scope, scope_id, kind, value, set_by, set_at = row
     return Preference(
         scope=Scope(scope),
-        scope_id=holder,
-        kind=PreferenceKind(topic),
+        scope_id=scope_id,
+        kind=PreferenceKind(kind),
         value=value,
-        set_by=by,
-        set_at=at,
+        set_by=set_by,
+        set_at=set_at,
     )

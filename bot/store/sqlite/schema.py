@@ -1,25 +1,32 @@
-"""The shape of the database, and how an older one becomes the present one.
+"""Defines the schema of the database and migrates an older one.
 
-    events         every message ever heard, once: what makes a repeat a repeat
-    threads        the threads that are known, and how many sessions each was given an id for
-    thread_people  who takes part in them
-    turns          the accepted messages on their way to their one visible outcome, and its cost
-    queue          how many turns wait in all
-    parts          where the Slack messages of each reply stand
-    sessions       the sessions of threads, current ones and those set aside
-    days           how many of them were last used on which day
-    remembered     which turns each session remembers, in the order in which it was asked
-    asides         that side questions were asked, which are no turns
-    choices        what people chose
-    comparisons    what came of the turns that compare models; with it
-    candidates       the answers, and
-    votes            who voted for which
-    orders         what the bot was told to do, until it is done
-    holds          which threads wait for which of them
-    audit          what admins did; append only, chained (`bot.store.sqlite.audit`)
+SQL names were released and stay; the code uses other terms. Table → term:
+
+    `events`          messages, each recorded once, which is how a repeat is recognized
+    `threads`         known threads, and the number of session ids each has used
+    `thread_people`   participants of threads
+    `turns`           turns, from the accepted message to its one result, and what they cost
+    `queue`           the number of waiting turns
+    `parts`           reply parts: the Slack messages of each reply
+    `sessions`        sessions of threads, current and inactive
+    `days`            session counts by the day of last use
+    `remembered`      history: the turns that each session knows, in the order of the prompts
+    `asides`          side questions, which are no turns
+    `choices`         preferences
+    `comparisons`     comparisons of models
+    `candidates`      the answers of a comparison
+    `votes`           votes for candidates
+    `orders`          commands; their arguments are erased when they finish
+    `holds`           thread holds: the threads that wait for a command
+    `open_questions`  pending questions
+    `hearing`         the checkpoint
+    `audit`           the audit log; append only, chained (`bot.store.sqlite.audit`)
+
+Some columns and values are older than their term, too: `turns.wish` holds the message options,
+`turns.waited` the waiting indicator, and `turns.status_left` the status indicator.
 
 Each migration has a number, is one transaction, and leaves its number in `PRAGMA user_version`.
-A migration that has once been released is never changed; what comes later gets the next number.
+A released migration is never changed; later changes get the next number.
 """
 
 from __future__ import annotations
@@ -42,9 +49,9 @@ MIGRATIONS: tuple[Migration, ...] = (V1, V2, V3, V4, V5, V6)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
-    """Bring a database up to date, one transaction per step, so that a step happens whole or not.
+    """Apply the missing migrations, each in a transaction of its own.
 
-    Raises `SchemaTooNew`, and what the driver raises.
+    Raises `SchemaTooNew`, and the errors of the driver.
     """
     ((present,),) = fetch_all(database, "PRAGMA user_version")
     newest = migrations[-1].number

@@ -1,5 +1,4 @@
-"""What is said to the database about what sessions remember: which turns, in which order, and up to
-where each was told what was said in its thread."""
+"""Queries and updates session history: the turns a session knows, and how much of its thread."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.session_rows import make_title, require_session, session_by_number
 
-# Of a turn that compared, a session remembers its own answer.
+# For a turn with a comparison, a session has its own answer in its history.
 _SELECT_ENTRY = """
     SELECT n.id, n.ts, n.user, n.text, coalesce(k.answer, n.answer), n.state,
            coalesce(k.model, n.model), r.event, n.accepted, coalesce(k.seconds, n.seconds),
@@ -37,8 +36,8 @@ _SEEN_TS = """
     FROM turns n JOIN sessions s ON s.number = :session
     WHERE n.id = :turn AND n.epoch = :epoch
 """
-# Asked again after a restart it stands at the end of the session's history once more; what it was
-# told the first time it may be told again.
+# After a restart the turn is prompted again and moves to the end of the session's history. The
+# session may get the context of the first prompt again.
 _APPEND_ENTRY = """
     INSERT INTO remembered (session, place, turn, event, seen_before)
     VALUES (:session, (SELECT coalesce(max(place), 0) + 1 FROM remembered WHERE session = :session),
@@ -80,28 +79,28 @@ _COUNT_ENTRIES = "SELECT count(*) FROM remembered WHERE session = ?"
 
 
 class HistoryQueries(Queries):
-    """The part of `bot.ports.SessionStore` that is about the history of sessions."""
+    """Queries for the history of sessions: the third part of `bot.ports.SessionStore`."""
 
     @write
     def append_history(
         self, database: sqlite3.Connection, turn: Turn, session: int, event_id: str
     ) -> None:
         values: dict[str, object] = {"session": session, "turn": turn.id, "epoch": turn.epoch}
-        asked = fetch_all(database, _SEEN_TS, values)
-        if not asked:
+        seen = fetch_all(database, _SEEN_TS, values)
+        if not seen:
             return
-        ((seen_ts, same_thread),) = asked
+        ((seen_ts, same_thread),) = seen
         new = not is_in_history(database, session, turn.id)
         fetch_all(database, _APPEND_ENTRY, {**values, "event": event_id, "seen_before": seen_ts})
         if same_thread:
             seen_ts = _later_ts(seen_ts, thread_context.original_ts(database, turn.id))
-        counted = {
+        changes = {
             "seen_ts": seen_ts,
             "now": self._clock.now(),
             "new": new,
             "title": make_title(turn.message.text),
         }
-        fetch_all(database, _UPDATE_SESSION, {**values, **counted})
+        fetch_all(database, _UPDATE_SESSION, {**values, **changes})
         fetch_all(database, _SET_TURN_SESSION, values)
 
     @write
@@ -117,17 +116,17 @@ class HistoryQueries(Queries):
     ) -> Sequence[int]:
         if command_key:
             thread_holds.delete_hold(database, command_key)
-        forgotten = fetch_all(database, _ENTRIES_FROM, (session, turn))
-        if not forgotten:
+        removed = fetch_all(database, _ENTRIES_FROM, (session, turn))
+        if not removed:
             return ()
-        first = forgotten[0][1]
+        first = removed[0][1]
         fetch_all(
             database, "DELETE FROM remembered WHERE session = ? AND place >= ?", (session, first)
         )
         count = "UPDATE sessions SET turns = max(0, turns - ?) WHERE number = ?"
-        fetch_all(database, count, (len(forgotten), session))
+        fetch_all(database, count, (len(removed), session))
         # Turns in other threads say nothing about what the session knows of this one.
-        seen = [seen_before for _, _, seen_before, same_thread in forgotten if same_thread]
+        seen = [seen_before for _, _, seen_before, same_thread in removed if same_thread]
         if mark_seen:
             thread = require_session(database, session).thread
             seen = [thread_context.latest_ts(database, thread, self._clock.now(), seen_until)]
@@ -135,7 +134,7 @@ class HistoryQueries(Queries):
             fetch_all(
                 database, "UPDATE sessions SET seen_ts = ? WHERE number = ?", (seen[0], session)
             )
-        return tuple(int(row[0]) for row in forgotten)
+        return tuple(int(row[0]) for row in removed)
 
     @write
     def clear_history(self, database: sqlite3.Connection, session: int) -> SessionRecord | None:
@@ -178,22 +177,21 @@ class HistoryQueries(Queries):
 
 
 def is_in_history(database: sqlite3.Connection, session: int, turn: int) -> bool:
-    """Whether a session remembers a turn."""
+    """True if a turn is in a session's history."""
     query = "SELECT 1 FROM remembered WHERE turn = ? AND session = ?"
     return bool(fetch_all(database, query, (turn, session)))
 
 
 def seen_ts_before(database: sqlite3.Connection, session: int, turn: int) -> str:
-    """Up to where a session had been told what was said before it was asked a turn, which it
-    remembers."""
+    """The `ts` up to which a session knew its thread before a turn of its history."""
     query = "SELECT seen_before FROM remembered WHERE turn = ? AND session = ?"
     ((seen_ts,),) = fetch_all(database, query, (turn, session))
     return str(seen_ts)
 
 
 def seen_ts_in(database: sqlite3.Connection, session: int, thread: int) -> str:
-    """Up to where a session that comes from elsewhere knows what was said in a thread: its last
-    turn there, or nothing."""
+    """The `ts` up to which a session from another thread knows this one: its last turn there, or
+    empty."""
     last = fetch_all(database, _LAST_TURN_IN, (session, thread))
     return thread_context.original_ts(database, last[0][0]) if last else ""
 
@@ -206,8 +204,8 @@ def copy_history(
     *,
     include_unrecorded: bool,
 ) -> None:
-    """Let a session that remembers nothing remember what another does, up to a turn. Turns of
-    which there is no record are copied with a session that the runtime knows."""
+    """Copy the history of a session, up to a turn, to a session without one. With
+    `include_unrecorded` the turns without a record count, too: a copy in the runtime has them."""
     ((recorded,),) = fetch_all(database, _COUNT_ENTRIES, (source.number,))
     copied = fetch_all(
         database, _COPY_ENTRIES, {"to": target, "source": source.number, "before": before_turn}
@@ -226,7 +224,8 @@ def _first_entry(found: Sequence[sqlite3.Row]) -> HistoryEntry | None:
 
 
 def _entry(row: sqlite3.Row) -> HistoryEntry:
-    turn, ts, user, text, answer, state, model, event, asked, seconds, taken, given = row
+    turn, ts, user, text, answer, state, model, event_id, accepted_at, *usage = row
+    seconds, input_tokens, output_tokens = usage
     return HistoryEntry(
         turn=turn,
         ts=ts,
@@ -235,9 +234,9 @@ def _entry(row: sqlite3.Row) -> HistoryEntry:
         answer=answer or "",
         state=TurnState(state),
         model=model or "",
-        event_id=event,
-        asked_at=asked,
+        event_id=event_id,
+        accepted_at=accepted_at,
         seconds=seconds,
-        input_tokens=taken,
-        output_tokens=given,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
     )

@@ -24,7 +24,7 @@ WRITE_BATCH_SIZE: Final = 500
 READ_BATCH_SIZE: Final = 10_000
 """Number of ids read at once. The event loop runs between two batches."""
 
-# Which turns a session has to do with: what it remembers, and what it was asked all the same.
+# The turns of some sessions: those in their history, and those that they were prompted with.
 _AFFECTED_TURNS = """
     SELECT turn FROM remembered WHERE session IN (SELECT value FROM json_each(:sessions))
     UNION
@@ -37,8 +37,8 @@ _DELETE_SESSIONS = """
     DELETE FROM sessions WHERE number IN (SELECT value FROM json_each(:sessions))
     RETURNING thread
 """
-# When its last session goes, a thread's other turns go along: those that were refused, withdrawn
-# or never got as far as a session.
+# The last session of a thread takes the thread's other turns along: those that were refused,
+# withdrawn, or never assigned to a session.
 _TURNS_WITHOUT_SESSION = """
     SELECT n.id FROM turns n
     WHERE n.thread IN (SELECT value FROM json_each(:threads))
@@ -49,7 +49,7 @@ _DETACH_CANDIDATES = """
     WHERE session <> 0 AND session IN (SELECT value FROM json_each(:sessions))
     RETURNING turn
 """
-# The answers of a comparison go when the session that gave one has gone, and all that came of it.
+# An answer of a comparison is erased with its session and all copies of that session.
 _ERASE_CANDIDATE_ANSWERS = """
     UPDATE candidates SET answer = ''
     WHERE turn IN (SELECT value FROM json_each(?)) AND session = 0
@@ -74,7 +74,7 @@ SUMS_USED_BEFORE: Final = """
         SELECT count(*), sum(size) FROM sessions WHERE used >= :begin AND used < :until
     )
 """
-# The day on which the one after the newest so many was used, and how many of these came later.
+# The day of the session after `skipped` ones, newest first, and the number of later sessions.
 DAY_AT_OFFSET: Final = """
     SELECT day, later FROM (
         SELECT day, sessions, sum(sessions) OVER (ORDER BY day DESC) - sessions AS later
@@ -98,27 +98,27 @@ SIZE_OF_NEWEST: Final = """
 def find_page(
     database: sqlite3.Connection, session_filter: SessionFilter, offset: int, limit: int
 ) -> SessionPage:
-    """Sessions that fit, newest used first."""
+    """The sessions that match, the most recently used first."""
     kept = max(0, session_filter.keep_newest)
     skipped = offset + kept
     with snapshot(database):
         if _filters_by_time_only(session_filter):
-            fitting = _count_used_before(database, session_filter.unused_since)
+            matching = _count_used_before(database, session_filter.unused_since)
             until, skipped = _resolve_offset(database, session_filter.unused_since, skipped)
             session_filter = SessionFilter(unused_since=until)
         else:
-            ((fitting,),) = fetch_all(
+            ((matching,),) = fetch_all(
                 database, count_query(session_filter), _filter_values(session_filter)
             )
         values = {**_filter_values(session_filter), "offset": skipped, "limit": limit}
         return SessionPage(
             sessions=read_sessions(database, page_query(session_filter), values),
-            total=max(0, fitting - kept),
+            total=max(0, matching - kept),
         )
 
 
 def find_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> SessionTotals:
-    """What the sessions that fit come to."""
+    """The totals of the sessions that match."""
     if _filters_by_time_only(session_filter):
         with snapshot(database):
             return _totals_used_before(
@@ -131,36 +131,36 @@ def find_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> 
 
 
 def page_query(session_filter: SessionFilter) -> str:
-    """The query of a page: the numbers are found in an index, skipped ones too, and only what is
-    shown is looked up."""
-    fitting = (
+    """The query of a page. It finds the numbers in an index, skipped ones included, and looks up
+    only the rows of the page."""
+    matching = (
         f"SELECT number FROM sessions {_where_clause(session_filter)} "  # noqa: S608  # constants only
         "ORDER BY used DESC, number DESC LIMIT :limit OFFSET :offset"
     )
-    return f"{SELECT_SESSION} WHERE s.number IN ({fitting}) ORDER BY s.used DESC, s.number DESC"
+    return f"{SELECT_SESSION} WHERE s.number IN ({matching}) ORDER BY s.used DESC, s.number DESC"
 
 
 def count_query(session_filter: SessionFilter) -> str:
-    """How many sessions fit, the newest that are to be left out among them."""
+    """The query that counts the sessions that match, those of `keep_newest` included."""
     return f"SELECT count(*) FROM sessions {_where_clause(session_filter)}"  # noqa: S608  # constants only
 
 
 def totals_query(session_filter: SessionFilter) -> str:
-    """The query of the sums."""
-    fitting = f"FROM sessions {_where_clause(session_filter)}"
+    """The query of the totals."""
+    matching = f"FROM sessions {_where_clause(session_filter)}"
     if session_filter.keep_newest > 0:
-        fitting = (
-            f"FROM (SELECT used, size {fitting} "
+        matching = (
+            f"FROM (SELECT used, size {matching} "
             "ORDER BY used DESC, number DESC LIMIT -1 OFFSET :keep)"
         )
     return (
         "SELECT count(*), coalesce(sum(size), 0), coalesce(min(used), 0.0), "
-        f"coalesce(max(used), 0.0) {fitting}"
+        f"coalesce(max(used), 0.0) {matching}"
     )
 
 
 class SessionListQueries(Queries):
-    """The part of `bot.ports.SessionStore` that is about many sessions."""
+    """Queries for many sessions: the second part of `bot.ports.SessionStore`."""
 
     @read
     def list_sessions(
@@ -180,7 +180,8 @@ class SessionListQueries(Queries):
     ) -> Sequence[tuple[int, str]]:
         query = "SELECT number, id FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
         return [
-            (int(number), str(name)) for number, name in fetch_all(database, query, (after, limit))
+            (int(number), str(session_id))
+            for number, session_id in fetch_all(database, query, (after, limit))
         ]
 
     @read
@@ -189,7 +190,8 @@ class SessionListQueries(Queries):
     ) -> Sequence[tuple[int, str, int, bool]]:
         found = fetch_all(database, _LIST_SIZES, (after, limit))
         return [
-            (int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found
+            (int(number), str(session_id), int(size), bool(has_turns))
+            for number, session_id, size, has_turns in found
         ]
 
     async def session_ids(self) -> frozenset[str]:
@@ -232,31 +234,31 @@ class SessionListQueries(Queries):
     @write
     def _delete_sessions(self, database: sqlite3.Connection, numbers: Sequence[int]) -> int:
         values = {"sessions": json.dumps(list(numbers))}
-        touched = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
+        affected = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
         fetch_all(database, _DELETE_HISTORY, values)
         threads = [int(row[0]) for row in fetch_all(database, _DELETE_SESSIONS, values)]
-        bare = fetch_all(
+        unassigned = fetch_all(
             database, _TURNS_WITHOUT_SESSION, {"threads": json.dumps(sorted(set(threads)))}
         )
-        touched |= {int(row[0]) for row in bare}
-        fetch_all(database, ERASE_TEXT, (json.dumps(sorted(touched)),))
-        touched |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
-        fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(touched)),))
+        affected |= {int(row[0]) for row in unassigned}
+        fetch_all(database, ERASE_TEXT, (json.dumps(sorted(affected)),))
+        affected |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
+        fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(affected)),))
         return len(threads)
 
 
 def _filters_by_time_only(session_filter: SessionFilter) -> bool:
-    """Whether nothing narrows but when sessions were last used: then the days tell."""
+    """True if the filter has nothing but a time: then `days` has the answer."""
     return session_filter == SessionFilter(
         unused_since=session_filter.unused_since, keep_newest=session_filter.keep_newest
     )
 
 
 def _where_clause(session_filter: SessionFilter) -> str:
-    """The WHERE, with a parameter for each thing that narrows; nothing where nothing does.
+    """The WHERE clause, with a parameter for each restriction; empty without any.
 
-    The first of those that narrow much is what is searched by; the plus keeps SQLite, which does
-    not know what is how frequent, from searching by another one.
+    The first selective condition is searched by an index. The plus keeps SQLite, which does not
+    know how frequent each value is, from choosing another one.
     """
     searched = [
         condition
@@ -301,7 +303,7 @@ def _filter_values(session_filter: SessionFilter) -> dict[str, object]:
 
 
 def _count_used_before(database: sqlite3.Connection, until: float | None) -> int:
-    """How many sessions were last used before a time; None for all."""
+    """The number of sessions last used before a time; None for all."""
     ((number, _),) = fetch_all(database, SUMS_USED_BEFORE, _day_values(until))
     return int(number)
 
@@ -309,7 +311,7 @@ def _count_used_before(database: sqlite3.Connection, until: float | None) -> int
 def _totals_used_before(
     database: sqlite3.Connection, until: float | None, skipped: int
 ) -> SessionTotals:
-    """What the sessions come to that were last used before a time, but for the newest so many."""
+    """The totals of the sessions last used before a time, without the newest `skipped`."""
     until, skipped = _resolve_offset(database, until, skipped)
     of_day = _day_values(until)
     ((number, size),) = fetch_all(database, SUMS_USED_BEFORE, of_day)
@@ -324,8 +326,11 @@ def _totals_used_before(
 def _resolve_offset(
     database: sqlite3.Connection, until: float | None, skipped: int
 ) -> tuple[float | None, int]:
-    """The same place among all sessions, newest used first, with fewer to be skipped: so many of
-    those that were last used before a time. Where it is behind them all it stays as it is."""
+    """The same position among all sessions, newest first, with fewer rows to skip.
+
+    An earlier `until` replaces most of `skipped`. Both stay as they are when the position is behind
+    the last session.
+    """
     if not skipped:
         return until, 0
     of_day = _day_values(until)
@@ -342,7 +347,7 @@ def _resolve_offset(
 
 
 def _day_values(until: float | None) -> dict[str, float]:
-    """The day that a time falls on, when it begins, and the time."""
+    """The day of a time, its first second, and the time."""
     day = _FAR_FUTURE_DAY if until is None else int(until // _DAY_SECONDS)
     begin = day * _DAY_SECONDS
     return {"day": day, "begin": begin, "until": begin if until is None else until}

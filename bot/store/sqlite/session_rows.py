@@ -1,4 +1,4 @@
-"""How a session stands in the database: its row as a fact."""
+"""Converts sessions from rows, and adds usage to their sums."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Final
 
 from bot.domain.messages import ThreadKey, strip_unstorable
 from bot.domain.sessions import SessionOrigin, SessionRecord
+from bot.domain.text import truncate
 from bot.domain.usage import TokenUsage
 from bot.errors import StoreError
 from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.turn_rows import usage_values
 
 MAX_TITLE_LENGTH: Final = 100
-"""Characters of a title that was made from a message."""
+"""Maximum number of characters of a title made from a message."""
 
 SESSION_COLUMNS: Final = """
     SELECT s.number, s.id, h.team, h.channel, h.root_ts, s.role, s.current, s.owner, s.title,
@@ -22,7 +23,7 @@ SESSION_COLUMNS: Final = """
            s.input_tokens, s.output_tokens, s.context_tokens,
            s.context_limit, s.size, s.created, s.used
 """
-# The thread is looked up for each session that was found, never the other way round.
+# CROSS JOIN: the thread is looked up for each session found, never the other way round.
 SELECT_SESSION: Final = f"{SESSION_COLUMNS} FROM sessions s CROSS JOIN threads h ON h.id = s.thread"
 SESSION_BY_NUMBER: Final = f"{SELECT_SESSION} WHERE s.number = ?"
 
@@ -32,18 +33,18 @@ def read_sessions(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[SessionRecord, ...]:
-    """The sessions that a query which begins with `SESSION_COLUMNS` or `SELECT_SESSION` finds."""
+    """The sessions found by a query that begins with `SESSION_COLUMNS` or `SELECT_SESSION`."""
     return tuple(_session(row) for row in fetch_all(database, query, values))
 
 
 def session_by_number(database: sqlite3.Connection, number: int) -> SessionRecord | None:
-    """The session with a number."""
+    """The session with a number, or None."""
     found = read_sessions(database, SESSION_BY_NUMBER, (number,))
     return found[0] if found else None
 
 
 def require_session(database: sqlite3.Connection, number: int) -> SessionRecord:
-    """The same. Raises `StoreError` where there is none."""
+    """The session with a number. Raises `StoreError` if there is none."""
     session = session_by_number(database, number)
     if session is None:
         raise StoreError(f"session s{number} is not on record")
@@ -51,15 +52,15 @@ def require_session(database: sqlite3.Connection, number: int) -> SessionRecord:
 
 
 def make_title(text: str) -> str:
-    """A title made of what somebody asked: one line of it."""
+    """A one-line title made from a message."""
     line = " ".join(strip_unstorable(text).split())
-    return line if len(line) <= MAX_TITLE_LENGTH else f"{line[: MAX_TITLE_LENGTH - 1].rstrip()}…"
+    return truncate(line, MAX_TITLE_LENGTH)
 
 
 def _session(row: sqlite3.Row) -> SessionRecord:
     number, session_id, team, channel, root_ts, role, current, owner, title, origin, *rest = row
     model, last_model, effort, seen_ts, *numbers = rest
-    turns, taken, given, context, limit, size, created, used = numbers
+    turn_count, input_tokens, output_tokens, context, limit, size, created, used = numbers
     return SessionRecord(
         number=number,
         id=session_id,
@@ -73,9 +74,9 @@ def _session(row: sqlite3.Row) -> SessionRecord:
         last_model=last_model,
         effort=effort,
         seen_ts=seen_ts,
-        turn_count=turns,
-        input_tokens=taken,
-        output_tokens=given,
+        turn_count=turn_count,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         context_tokens=context,
         context_limit=limit,
         size=size,
@@ -84,7 +85,7 @@ def _session(row: sqlite3.Row) -> SessionRecord:
     )
 
 
-# A session that was asked, whatever came of it, was used.
+# A session is used by any turn, also by one that failed.
 _ADD_USAGE: Final = """
     UPDATE sessions
     SET used = :now,
@@ -107,7 +108,7 @@ _SUBTRACT_USAGE: Final = """
 
 
 def add_usage(database: sqlite3.Connection, session: int, usage: TokenUsage, now: float) -> bool:
-    """Add what was spent to a session's sums; False where there is no such session."""
+    """Add usage to the sums of a session. False if there is no such session."""
     return bool(
         fetch_all(database, _ADD_USAGE, {**usage_values(usage), "session": session, "now": now})
     )
@@ -116,5 +117,5 @@ def add_usage(database: sqlite3.Connection, session: int, usage: TokenUsage, now
 def subtract_usage(
     database: sqlite3.Connection, session: int, input_tokens: int, output_tokens: int
 ) -> None:
-    """Take off a session's sums what was added for something that is asked again."""
+    """Subtract from a session's sums the usage of an answer that is replaced."""
     fetch_all(database, _SUBTRACT_USAGE, (input_tokens, output_tokens, session))

@@ -1,6 +1,6 @@
-"""What is said to the database about a thread's sessions: which is current, how they come about.
+"""Queries and updates the sessions of a thread.
 
-Of the sessions of one thread and role one at most is current; the database itself holds to that.
+At most one session of a thread and role is current; a unique index ensures it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bot.store.sqlite.session_rows import (
 CURRENT_BY_THREAD_ID: Final = (
     f"{SELECT_SESSION} WHERE s.thread = ? AND s.role = ? AND s.current = 1"
 )
-# At every message: of the thread, an index tells all that is wanted.
+# Runs for every message: an index has all columns of the thread that are needed.
 CURRENT_BY_THREAD_KEY: Final = f"""
     {SESSION_COLUMNS} FROM threads h CROSS JOIN sessions s ON s.thread = h.id
     WHERE h.team = ? AND h.channel = ? AND h.root_ts = ? AND s.role = ? AND s.current = 1
@@ -39,7 +39,7 @@ ASSIGNED_SESSION: Final = f"""
     CROSS JOIN threads h ON h.id = s.thread
     WHERE t.id = ? AND t.epoch = ? AND t.state = 'running' AND s.role = ? AND s.current = 1
 """
-# What was made since then was used since then.
+# A session created since a time was also used since that time, so the index on `used` helps.
 FORKS_SINCE: Final = """
     SELECT count(*) FROM sessions
     WHERE owner = :owner AND used >= :since AND origin = 'fork' AND created >= :since
@@ -60,18 +60,18 @@ _NEXT_GENERATION = (
 _DEACTIVATE = "UPDATE sessions SET current = 0 WHERE thread = ? AND role = ? AND current = 1"
 _ATTACH = """
     UPDATE sessions SET thread = ?, channel = ?, current = 1, seen_ts = ?, used = ?,
-        -- an answer of a comparison that is gone on with is a copy to be judged no more
+        -- a copy of a comparison becomes an ordinary session once it is kept
         origin = CASE origin WHEN 'comparison' THEN 'thread' ELSE origin END
     WHERE number = ?
 """
-# Whoever is asked here is the one whose sums the turn's cost goes to.
+# The usage of the turn is added to this session.
 _ASSIGN_SESSION = """
     UPDATE turns SET session = ? WHERE id = ? AND epoch = ? AND state = 'running'
 """
 
 
 class SessionQueries(Queries):
-    """The part of `bot.ports.SessionStore` that is about single sessions."""
+    """Queries for single sessions: the first part of `bot.ports.SessionStore`."""
 
     async def ensure_session(self, turn: Turn) -> SessionRecord:
         return await self._assigned_session(turn) or await self._ensure_session(turn)
@@ -262,7 +262,7 @@ def _create_session(
     context_tokens: int = 0,
     context_limit: int = 0,
 ) -> SessionRecord:
-    """A new session, which remembers nothing yet."""
+    """A new session with an empty history."""
     values: dict[str, object] = {
         "id": session_id or _next_session_id(database, key, thread),
         "thread": thread,
@@ -286,7 +286,7 @@ def _create_session(
 
 
 def _next_session_id(database: sqlite3.Connection, key: ThreadKey, thread: int) -> str:
-    """An id that no session of the thread ever had, for the runtime may still know it."""
+    """An id that no session of the thread ever had, because the runtime may still know it."""
     while True:
         ((generation,),) = fetch_all(database, _NEXT_GENERATION, (thread,))
         session_id = key.session_id(generation)

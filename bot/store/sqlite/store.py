@@ -1,8 +1,8 @@
-"""`bot.ports.Store` on one SQLite file.
+"""Opens `bot.ports.Store` on one SQLite file.
 
-Two connections: the writer's, and one that only reads and so sees only what is on disk. A commit
-reaches the disk before it returns (WAL with `synchronous=FULL`: with NORMAL a power cut takes
-acknowledged messages along).
+There are two connections: the one of the write queue, and one that only reads and so sees only what
+is committed. A commit is on disk when it returns: WAL with `synchronous=FULL`, because with NORMAL
+a power cut loses acknowledged messages.
 """
 
 from __future__ import annotations
@@ -48,12 +48,11 @@ async def open_store(
     max_waiting: int = 20_000,
     telemetry: Telemetry = NULL_TELEMETRY,
 ) -> AsyncIterator[SqliteStore]:
-    """The database in a data folder, made or brought up to date where need be.
+    """Open the database in a data folder, and create or migrate it if necessary.
 
-    `per_user` turns of one person run at once; `thread_queue` turns wait in one thread and
-    `whole_queue` in all; `watch` is told what is on record. Raises `DataFolderInUse`,
-    `SchemaTooNew`, and `StoreError` for everything else that keeps it from opening. Leaving writes
-    what waits, then closes.
+    The limits are `QueueLimits`; `telemetry` gets what is recorded. Raises `DataFolderInUse`,
+    `SchemaTooNew`, and `StoreError` for any other reason. On exit it writes what is queued, then
+    closes.
     """
     bounds = QueueLimits(
         max_running_per_user=max_running_per_user,

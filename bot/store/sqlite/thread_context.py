@@ -1,5 +1,4 @@
-"""What is said to the database about what was said in a thread, and what of it a session need not
-be told."""
+"""Queries what was written in a thread and what a session knows of it."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.queries import Queries, read
 
 MAX_TURNS: Final = 2_000
-"""So many of a thread's turns are looked at, the newest; what is older is out of sight."""
+"""Maximum number of turns of a thread that are looked at, the newest; older ones are ignored."""
 
 LAST_MESSAGE_TS: Final = """
     SELECT ts FROM (
@@ -23,9 +22,9 @@ LAST_MESSAGE_TS: Final = """
     )
     ORDER BY length(ts) DESC, ts DESC LIMIT 1
 """
-# A press under a reply is on record like a message, but nobody wrote it; and a session that was
-# ever asked knows its turns, or is meant to have forgotten them. Lengths first: a `ts` is a number,
-# and a shorter one is an earlier one.
+# A click under a reply is recorded like a message, but is none. A session with turns knows the
+# messages of its turns, or was meant to lose them. Lengths first: a `ts` is a number, and a shorter
+# one is an earlier one.
 UNSEEN_MESSAGES: Final = """
     SELECT 1 FROM events e
     WHERE e.team = :team AND e.channel = :channel AND e.root_ts = :root_ts
@@ -44,9 +43,9 @@ UNSEEN_MESSAGES: Final = """
                                                AND o.ts = e.ts AND o.ts <> '')
     LIMIT 1
 """
-# The newest turns of a thread, whether a session knows each, whether the answer is none of its
-# business (a comparison's, or of a session that stood or stands in its place), and the messages of
-# its reply.
+# The newest turns of a thread, with the messages of their replies. `known` says that the session
+# has the turn in its history. `apart` says that its answer is not context for the session: it is of
+# a comparison, or of another session of the same role.
 THREAD_TURNS: Final = f"""
     SELECT newest.ts, newest.known, newest.apart, p.ts, newest.asker, newest.text
     FROM (
@@ -61,7 +60,7 @@ THREAD_TURNS: Final = f"""
         FROM turns n WHERE n.thread = :thread ORDER BY n.position DESC LIMIT {MAX_TURNS}
     ) newest LEFT JOIN parts p ON p.turn = newest.id
 """  # noqa: S608  # constants only
-# Back along what each turn was to answer anew; always to an earlier one, so that it ends.
+# From each retry back to the turn it retries, which is always an earlier one, so that this ends.
 ORIGINAL_TS: Final = """
     WITH RECURSIVE chain (id, thread, ts, again) AS (
         SELECT id, thread, ts, json_extract(wish, '$.again') FROM turns WHERE id = ?
@@ -77,25 +76,25 @@ ORIGINAL_TS: Final = """
 def latest_ts(
     database: sqlite3.Connection, key: ThreadKey, now: float, seen_until: str = ""
 ) -> str:
-    """The present as a `ts`, or the last message that was heard in the thread, where Slack's clock
-    is ahead of this machine's; `upto` itself where that is given."""
+    """The present as a `ts`. It is that of the last message received in the thread if Slack's clock
+    is ahead, or `seen_until` if that is given."""
     if seen_until:
         return seen_until
     present = f"{now:.6f}"
     values = {**_thread_values(key), "text": str(key)}
-    heard = [str(ts) for (ts,) in fetch_all(database, LAST_MESSAGE_TS, values)]
-    return max(present, *heard, key=ts_position)
+    received = [str(ts) for (ts,) in fetch_all(database, LAST_MESSAGE_TS, values)]
+    return max(present, *received, key=ts_position)
 
 
 def original_ts(database: sqlite3.Connection, turn: int) -> str:
-    """The `ts` of the message that a turn which is on record answers, however often anew: its own,
-    or that of the first of those that were to be answered anew."""
+    """The `ts` of the message that a turn answers: its own, or for a retry that of the first turn
+    of the chain."""
     ((ts,),) = fetch_all(database, ORIGINAL_TS, (turn,))
     return str(ts)
 
 
 class ThreadContextQueries(Queries):
-    """What was written in a thread, and what a session knows of it."""
+    """Queries for what was written in a thread."""
 
     @read
     def has_unseen_messages(
@@ -115,13 +114,13 @@ class ThreadContextQueries(Queries):
             "asked": session.has_turns,
             "role": session.role,
         }
-        for ts, knows, apart, part, asker, text in fetch_all(database, THREAD_TURNS, values):
-            if knows:
+        for ts, is_known, apart, part, author, text in fetch_all(database, THREAD_TURNS, values):
+            if is_known:
                 known.add(ts)
-            elif asker is not None and text and not apart:
-                questions[ts] = (asker, text)
+            elif author is not None and text and not apart:
+                questions[ts] = (author, text)
             if part is not None:
-                (known if knows or apart else answers).add(part)
+                (known if is_known or apart else answers).add(part)
         return KnownMessages(
             known_ts=frozenset(known),
             other_session_replies=frozenset(answers - known),

@@ -1,4 +1,4 @@
-"""What is said to the database about threads that wait for an order."""
+"""Queries and updates the holds of threads that wait for a command."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HELD_BY_COMMAND: Final = """
         ON o.team = h.team AND o.channel = h.channel AND o.root_ts = h.root_ts
     WHERE h.id = {turn}.thread AND o.position < {turn}.position AND o.until > :now
 """
-"""For `NOT EXISTS`: whether a turn waits for an order; `turn` is what its table is called."""
+"""A condition for `NOT EXISTS`: a command holds the turn; `turn` is the alias of its table."""
 
 _INSERT_HOLD = """
     INSERT INTO holds (team, channel, root_ts, position, key, until)
     VALUES (?, ?, ?, ?, ?, ?)
 """
 _RELEASE_HOLD = "DELETE FROM holds WHERE key = ?"
-# A thread that has gone on without an order, because the order could not begin or took too long,
-# does not wait for it any more.
+# A thread does not wait for a command any more once it has gone on without it. That happens when
+# the command could not start or took too long.
 DELETE_PASSED_HOLDS: Final = """
     DELETE FROM holds
     WHERE EXISTS (
@@ -38,14 +38,14 @@ _LIST_HOLDS = "SELECT key, team, channel, root_ts, position FROM holds"
 
 
 def add_hold(database: sqlite3.Connection, key: str, hold: ThreadHold) -> None:
-    """Let the later turns of some threads wait for an order that is on record."""
+    """Hold the later turns of some threads for a recorded command."""
     place = (hold.position, key, hold.expires_at)
     for thread in hold.threads:
         fetch_all(database, _INSERT_HOLD, (thread.team, thread.channel, thread.root_ts, *place))
 
 
 class ThreadHoldQueries(Queries):
-    """The part of `bot.ports.CommandStore` that is about thread holds."""
+    """Queries for thread holds: the other part of `bot.ports.CommandStore`."""
 
     @write
     def release_hold(self, database: sqlite3.Connection, key: str) -> None:
@@ -57,17 +57,19 @@ class ThreadHoldQueries(Queries):
     ) -> Mapping[str, ThreadHold]:
         fetch_all(database, DELETE_PASSED_HOLDS)
         fetch_all(database, "UPDATE holds SET until = ?", (expires_at,))
-        threads: dict[str, set[ThreadKey]] = defaultdict(set)
+        held: dict[str, set[ThreadKey]] = defaultdict(set)
         positions: dict[str, int] = {}
         for key, team, channel, root_ts, position in fetch_all(database, _LIST_HOLDS):
-            threads[key].add(ThreadKey(team=team, channel=channel, root_ts=root_ts))
+            held[key].add(ThreadKey(team=team, channel=channel, root_ts=root_ts))
             positions[key] = position
         return {
-            key: ThreadHold(threads=frozenset(held), position=positions[key], expires_at=expires_at)
-            for key, held in threads.items()
+            key: ThreadHold(
+                threads=frozenset(threads), position=positions[key], expires_at=expires_at
+            )
+            for key, threads in held.items()
         }
 
 
 def delete_hold(database: sqlite3.Connection, key: str) -> None:
-    """No turn waits for an order any more."""
+    """Delete the hold of a command."""
     fetch_all(database, _RELEASE_HOLD, (key,))

@@ -1,4 +1,4 @@
-"""What is said to the database about threads, the people in them, and the parts of replies."""
+"""Queries and updates threads, their participants, and reply parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SELECT_THREAD = """
     FROM threads t LEFT JOIN thread_people p ON p.thread = t.id
     WHERE t.team = ? AND t.channel = ? AND t.root_ts = ?
 """
-# The epoch: a process that was frozen must not move the parts of a turn that another took over.
+# The epoch: a process that was frozen must not move the parts of a turn that another one claimed.
 _SAVE_PART = """
     INSERT INTO parts (turn, number, ts, delivery, closed)
     SELECT id, ?, ?, ?, ? FROM turns WHERE id = ? AND epoch = ?
@@ -45,17 +45,18 @@ _LIST_PARTS = "SELECT number, ts, delivery, closed FROM parts WHERE turn = ? ORD
 
 
 def thread_id(database: sqlite3.Connection, key: ThreadKey) -> int | None:
-    """The database's own number of a known thread."""
+    """The row id of a known thread, or None."""
     found = fetch_all(database, THREAD_ID, _thread_values(key))
     return int(found[0][0]) if found else None
 
 
 def add_thread_for_message(database: sqlite3.Connection, message: Message, now: float) -> int:
-    """Record the thread of its first turn; the message itself is among the events already."""
+    """Record a thread at its first turn and return its row id. The message's event is already
+    recorded."""
     known = message.direct
     if message.starts_thread:
-        # Slack may deliver an answer to a message before the message: then somebody wrote
-        # already, and who it was is found out as for a thread that is joined in its middle.
+        # Slack may deliver a reply before the message it replies to. Then the earlier authors
+        # are looked up, as for a thread that the bot joins later.
         earlier = fetch_all(
             database, _PRIOR_MESSAGE, (*_thread_values(message.thread), message.event_id)
         )
@@ -66,18 +67,18 @@ def add_thread_for_message(database: sqlite3.Connection, message: Message, now: 
 
 
 def insert_participants(database: sqlite3.Connection, thread: int, users: Iterable[str]) -> None:
-    """Make people part of a thread."""
+    """Add participants to a thread."""
     for user in sorted(users):
         fetch_all(database, _INSERT_PARTICIPANT, (thread, user))
 
 
 def participants_of(database: sqlite3.Connection, thread: int) -> frozenset[str]:
-    """Those who take part in a thread."""
+    """The participants of a thread."""
     return frozenset(row[0] for row in fetch_all(database, _LIST_PARTICIPANTS, (thread,)))
 
 
 class ThreadQueries(Queries):
-    """`bot.ports.ThreadStore`, but for what was written in a thread."""
+    """Queries for threads: `bot.ports.ThreadStore` without what needs its messages."""
 
     @read
     def thread_by_key(self, database: sqlite3.Connection, key: ThreadKey) -> Thread | None:
@@ -117,7 +118,7 @@ class ThreadQueries(Queries):
         values = (part.number, part.ts, part.delivery, part.closed, turn.id, turn.epoch)
         if not fetch_all(database, _SAVE_PART, values):
             log.warning(
-                "part %d of turn %d is not kept: the turn was taken over", part.number, turn.id
+                "part not saved: turn=%d part=%d reason=claimed again", turn.id, part.number
             )
 
     @read
@@ -129,7 +130,7 @@ class ThreadQueries(Queries):
 
 
 def require_thread_id(database: sqlite3.Connection, key: ThreadKey) -> int:
-    """The database's own number of a thread. Raises `StoreError` for one that is not known."""
+    """The row id of a thread. Raises `StoreError` if it is not known."""
     thread = thread_id(database, key)
     if thread is None:
         raise StoreError(f"thread {key} is not on record")

@@ -1,4 +1,4 @@
-"""How a turn stands in the database: its row as a fact, and a wish as text."""
+"""Converts turns, message options and usage between rows and domain values."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def read_turns(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[Turn, ...]:
-    """The turns that a query which begins with `SELECT_TURN` finds.
+    """The turns found by a query that begins with `SELECT_TURN`.
 
-    Raises `ValueError` for a state that this version knows not.
+    Raises `ValueError` for a state that this version does not know.
     """
     return tuple(_turn(row) for row in fetch_all(database, query, values))
 
@@ -36,13 +36,13 @@ def read_turns(
 def read_turn(
     database: sqlite3.Connection, query: str, values: Sequence[object] | Mapping[str, object]
 ) -> Turn | None:
-    """The first of them."""
+    """The first turn found by such a query, or None."""
     found = read_turns(database, query, values)
     return found[0] if found else None
 
 
 def dump_options(options: MessageOptions) -> str | None:
-    """A wish for the database; None for the plain one."""
+    """Message options as JSON, or None for the default ones."""
     if options == MessageOptions():
         return None
     return json.dumps(
@@ -59,13 +59,13 @@ def dump_options(options: MessageOptions) -> str | None:
 def _load_options(text: str | None) -> MessageOptions:
     if text is None:
         return MessageOptions()
-    said = json.loads(text)
+    values = json.loads(text)
     return MessageOptions(
-        role=said["role"],
-        model=said["model"],
-        retry_of=said["again"],
-        compare_models=tuple(said["compare"]),
-        show_names=said["open"],
+        role=values["role"],
+        model=values["model"],
+        retry_of=values["again"],
+        compare_models=tuple(values["compare"]),
+        show_names=values["open"],
     )
 
 
@@ -116,7 +116,7 @@ def _optional_usage(model: object, *costs: object) -> TokenUsage | None:
 
 
 def usage_from_row(row: Sequence[object]) -> TokenUsage:
-    """What was spent, from the six columns that every table keeps it in."""
+    """The usage in the six columns that every table stores it in."""
     model, input_tokens, output_tokens, seconds, context_tokens, context_limit = row
     return TokenUsage(
         model=str(model),
@@ -129,7 +129,7 @@ def usage_from_row(row: Sequence[object]) -> TokenUsage:
 
 
 def usage_values(usage: TokenUsage) -> dict[str, object]:
-    """The same the other way."""
+    """The values of these columns for a usage."""
     return {
         "model": strip_unstorable(usage.model),
         "input_tokens": usage.input_tokens,

@@ -1,7 +1,7 @@
-"""What is said to the database about turns once they are accepted.
+"""Queries and updates turns after they are accepted.
 
-Every write of a running turn names the epoch of the claim that it comes from, so that a process
-that was frozen meanwhile cannot end what another has taken over.
+Every write of a running turn names the epoch of its claim. A process that was frozen can therefore
+not end a turn that another process has claimed since.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from bot.store.sqlite.turn_rows import (
     usage_values,
 )
 
-# The oldest waiting turn that is the first of its thread, of a thread where nothing runs, waiting
-# for no order that was given before it, of a person who may have one more running. One whose ending
-# is on record only waits for Slack to show it: its thread is held for the sake of the order there,
-# and nobody's place is.
-# A plain message will be asked of the thread's current session: noted here, that costs no write of
-# its own (`list_sessions.asked_by`).
+# The oldest waiting turn that is the first of its thread, if no turn of the thread runs, no earlier
+# command holds it, and its user is below the limit. A turn with a recorded result only waits for
+# Slack to show it. It still blocks its thread, which keeps the order there, but takes no slot of
+# its user. A plain message goes to the thread's current session. Assigning that session here saves
+# a write (`SessionQueries.ensure_session`).
 CLAIM = f"""
     UPDATE turns
     SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL,
@@ -59,8 +58,8 @@ _MARK_PROMPTED = f"""
       AND NOT EXISTS ({thread_holds.HELD_BY_COMMAND.format(turn="turns")})
     RETURNING id
 """  # noqa: S608  # constants only
-# An ending on record belonged to the asking that is given up with it. Whether the thread shows work
-# still, nobody may have been able to find out.
+# A recorded result belongs to the abandoned attempt. Whether the thread still shows a status may be
+# unknown.
 _REQUEUE = """
     UPDATE turns
     SET state = 'waiting', status_left = 1,
@@ -75,7 +74,7 @@ _RECORD_RESULT = """
         context_tokens = :context_tokens, context_limit = :context_limit
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
-# What is refused, or left to others, was not asked of a session.
+# A refused or withdrawn turn was not sent to a session.
 _FINISH_TURN = """
     UPDATE turns
     SET state = :state, ended = :now, status_left = status_left OR :status_left,
@@ -84,9 +83,9 @@ _FINISH_TURN = """
     RETURNING session, model, input_tokens, output_tokens, seconds, context_tokens,
               context_limit
 """
-# The end of a turn is the end of its last stream, of which no other note is made.
+# The end of a turn is the only record of the end of its last stream.
 _CLOSE_PARTS = "UPDATE parts SET closed = 1 WHERE turn = ? AND closed = 0"
-# An open turn keeps its words: they are still wanted.
+# An open turn keeps its text, which is still needed.
 ERASE_TEXT = """
     UPDATE turns SET text = '', answer = NULL, note = NULL
     WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('waiting', 'running')
@@ -105,11 +104,11 @@ _WITHDRAW = """
     UPDATE turns SET state = 'withdrawn', ended = :now
     WHERE id = :id AND state = 'waiting' RETURNING id
 """
-# Whoever ran them showed so in their threads, and is gone.
+# The previous process may have left a status in their threads.
 RECOVER = """
     UPDATE turns SET epoch = epoch + 1, started = ?, status_left = 1 WHERE state = 'running'
 """
-# The plus keeps SQLite from walking through all turns for the sake of their order.
+# The plus keeps SQLite from walking through all turns to sort by their order.
 RUNNING = f"{SELECT_TURN} WHERE n.state = 'running' ORDER BY +n.id"
 TURN_BY_TS = f"""
     {SELECT_TURN}
@@ -121,7 +120,8 @@ TURN_BY_ID = f"{SELECT_TURN} WHERE n.id = ?"
 RUNNING_IN_THREAD = f"""
     {SELECT_TURN} WHERE n.state = 'running' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
 """
-# By the thread, whose turns are few; the pluses as above. What never began answers nothing.
+# Searched by thread, which has few turns; the pluses as above. A retry that never began does not
+# count.
 LATEST_RETRY = f"""
     {SELECT_TURN} WHERE n.thread = (SELECT thread FROM turns WHERE id = ?1) AND +n.id > ?1
              AND json_extract(n.wish, '$.again') = ?1
@@ -141,7 +141,7 @@ WAITING_IN_THREAD = f"""
 
 
 class TurnQueries(Queries):
-    """`bot.ports.InboxStore`, but for accepting messages."""
+    """Queries for turns: `bot.ports.InboxStore` without `accept_message`."""
 
     @write
     def claim(self, database: sqlite3.Connection) -> ClaimResult:
@@ -197,13 +197,13 @@ class TurnQueries(Queries):
         ended = fetch_all(database, _FINISH_TURN, {**_claim_values(turn), **values})
         if not ended:
             return False
-        session, *spent = ended[0]
+        session, *usage = ended[0]
         fetch_all(database, _CLOSE_PARTS, (turn.id,))
-        # A comparison asks copies of its session, and each of these pays for itself.
-        free = turn.message.options.compare_models or spent[0] is None
-        cost = TokenUsage() if free else usage_from_row(spent)
+        # A comparison uses copies of its session, and each copy has its own usage.
+        free = turn.message.options.compare_models or usage[0] is None
+        cost = TokenUsage() if free else usage_from_row(usage)
         if session is not None and not session_rows.add_usage(database, session, cost, now):
-            # The session was deleted while it answered: now the words of this turn go, too.
+            # The session was deleted while it answered, so the texts of this turn go, too.
             fetch_all(database, ERASE_TEXT, (json.dumps([turn.id]),))
         return True
 
@@ -274,18 +274,18 @@ class TurnQueries(Queries):
 
 
 def count_waiting(database: sqlite3.Connection) -> int:
-    """How many turns wait, in all."""
+    """The number of waiting turns in all."""
     ((waiting,),) = fetch_all(database, "SELECT waiting FROM queue")
     return int(waiting)
 
 
 def find_turn(database: sqlite3.Connection, number: int) -> Turn | None:
-    """The turn with an id."""
+    """The turn with an id, or None."""
     return read_turn(database, TURN_BY_ID, (number,))
 
 
 def find_latest_retry(database: sqlite3.Connection, turn: int) -> Turn | None:
-    """The newest turn that was made to answer another one anew."""
+    """The newest retry of a turn, or None."""
     return read_turn(database, LATEST_RETRY, (turn,))
 
 

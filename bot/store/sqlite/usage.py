@@ -1,5 +1,4 @@
-"""What is said to the database about what was used: turns that came to a prompt, by the time at
-which it was sent, and side questions."""
+"""Sums the usage of prompted turns, by the time of the prompt, and of side questions."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from bot.store.sqlite.queries import Queries, read, write
 
 _THREAD_KEY: Final = "h.team || '/' || h.channel || '/' || h.root_ts"
 _MODEL: Final = "coalesce(k.model, n.model, '')"
-# What turns are added up by, and what its name is. The plus keeps SQLite from walking through all
-# turns for the sake of their order.
+# The expressions to group turns by and to name the groups. The plus keeps SQLite from walking
+# through all turns to sort by their order.
 _GROUPINGS: Final[Mapping[UsageGrouping, tuple[str, str]]] = MappingProxyType(
     {
         UsageGrouping.THREAD: ("+n.thread", _THREAD_KEY),
@@ -25,7 +24,7 @@ _GROUPINGS: Final[Mapping[UsageGrouping, tuple[str, str]]] = MappingProxyType(
         UsageGrouping.MODEL: (_MODEL, _MODEL),
     }
 )
-# The same of side questions. Which model answered one is not known.
+# The same for side questions. The model of a side question is not known.
 _SIDE_QUESTION_GROUPINGS: Final[Mapping[UsageGrouping, str]] = MappingProxyType(
     {
         UsageGrouping.THREAD: "a.thread",
@@ -41,7 +40,7 @@ _INSERT_SIDE_QUESTION: Final = "INSERT INTO asides (user, thread, channel, at) V
 
 
 class UsageQueries(Queries):
-    """`bot.ports.UsageStore`."""
+    """Queries for usage: `bot.ports.UsageStore`."""
 
     @read
     def sum_usage(
@@ -86,7 +85,7 @@ class UsageQueries(Queries):
 
 
 def usage_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: bool) -> str:
-    """The query that adds up, narrowed as said."""
+    """The query that sums usage, with conditions for what is True."""
     used = [_turns_query(grouping, thread=thread, user=user, channel=channel)]
     if grouping in _SIDE_QUESTION_GROUPINGS:
         used.append(
@@ -101,7 +100,7 @@ def usage_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: b
 
 
 def _turns_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: bool) -> str:
-    """What turns used, by name. Of those that compare, each answer counts by its model."""
+    """The usage of turns by name. Each answer of a comparison counts for its own model."""
     group, name = _GROUPINGS[grouping]
     taken, given, answers = "n.input_tokens", "n.output_tokens", ""
     if grouping is UsageGrouping.MODEL:
@@ -125,7 +124,7 @@ def _turns_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: 
 
 
 def _side_questions_query(name: str, *, thread: bool, user: bool, channel: bool) -> str:
-    """How many side questions were asked, by name; those without one are left out."""
+    """The number of side questions by name; those without a name are left out."""
     narrowed = ["a.at >= :since", f"{name} <> ''"]
     if thread:
         narrowed.append("a.thread = :text")

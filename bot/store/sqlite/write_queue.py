@@ -1,9 +1,8 @@
-"""The one writer of the database: whatever wants to be written while a commit is under way goes
-into the next one, together.
+"""Runs the writes of the database, with many of them in one commit.
 
-A commit waits for the disk. One commit per message holds 810 messages a second on a slow disk, one
-commit for all that wait holds many thousands (measured); and nobody is told that something is
-recorded before the commit that holds it has returned.
+Writes that are queued during a commit go into the next one, together. A commit waits for the disk:
+on a slow one, a commit per message allows 810 messages a second, and batches many thousands
+(measured). A caller gets its result only after the commit has returned.
 """
 
 from __future__ import annotations
@@ -22,25 +21,28 @@ from bot.store.sqlite.connection import SqliteConnection, is_locked, store_error
 T = TypeVar("T")
 
 Write = Callable[[sqlite3.Connection], T]
-"""Statements that belong together. They may be undone, so they touch nothing but the database."""
+"""Statements of one write. They may be rolled back, so they change nothing but the database."""
 
 MAX_WAITING = 20_000
+"""Maximum number of queued writes."""
 BATCHING_LOOP_ITERATIONS = 8
-"""So long, in turns of the event loop, a write waits for those that come of the same: a message's
-turn is claimed in the commit that records the message (measured: 0.1 ms for half a millisecond)."""
+"""Number of event loop iterations that a write waits for related writes. A message's turn is then
+claimed in the commit that records the message (measured: 0.1 ms for half a millisecond)."""
 MAX_BATCH_SIZE = 200
-"""Writes per commit: enough to make the wait for the disk cheap, few enough to stay quick."""
+"""Maximum number of writes per commit: enough to share the wait for the disk, and few enough to
+stay fast."""
 MAX_LOCK_WAIT_SECONDS = 1.0
-"""Who has waited so long behind a commit that met a lock has waited for that lock, too: to let them
-all wait for it anew, one commit after another, would leave those who brought a message without a
-word for minutes."""
+"""Maximum time, in seconds, that a write may have waited when a commit before it met a lock. A
+write that waited longer fails with that commit. If each commit waited for the lock in turn, callers
+would get no answer for minutes."""
 CLOSE_TIMEOUT_SECONDS = 10.0
-"""How long closing writes what waits; a commit that is under way then goes on to its own end, which
-a locked database (`bot.store.sqlite.connection.BUSY_TIMEOUT_SECONDS`) puts off by 5 s at most."""
+"""Timeout, in seconds, for writing what is queued at the close. A commit that has begun then still
+runs to its end. A locked database delays that by 5 s at most
+(`bot.store.sqlite.connection.BUSY_TIMEOUT_SECONDS`)."""
 
 
 class _QueuedWrite(Generic[T]):
-    """A write, and the one who waits for it."""
+    """A queued write and the future of its caller."""
 
     def __init__(self, write: Write[T]) -> None:
         self._write = write
@@ -52,13 +54,14 @@ class _QueuedWrite(Generic[T]):
 
     @property
     def waited_seconds(self) -> float:
-        """For how many seconds."""
+        """Seconds since the write was queued."""
         return self._loop.time() - self._queued_at
 
     def apply(self, database: sqlite3.Connection) -> None:
-        """Do the write under a savepoint: when it fails, its neighbours in the commit stay.
+        """Run the write under a savepoint, so that its failure leaves the rest of the commit
+        intact.
 
-        On the database's thread. Raises only when the whole transaction is gone.
+        Runs on the thread of the database. Raises only if the whole transaction is gone.
         """
         database.execute("SAVEPOINT one")
         try:
@@ -72,7 +75,7 @@ class _QueuedWrite(Generic[T]):
         database.execute("RELEASE one")
 
     def resolve(self) -> None:
-        """The commit is on disk."""
+        """Give the caller the result: the commit is on disk."""
         if self._error is not None:
             self.fail(self._error)
         elif not self.future.done():
@@ -84,7 +87,7 @@ class _QueuedWrite(Generic[T]):
 
 
 class WriteQueue:
-    """Runs writes in the order in which they come, many to a commit."""
+    """Runs writes in the order of arrival, many to a commit."""
 
     def __init__(
         self,
@@ -101,21 +104,22 @@ class WriteQueue:
         self._task = asyncio.create_task(self._run(), name="database writer")
 
     async def submit(self, write: Write[T]) -> T:
-        """Run a write; on disk when this returns. Raises `StoreError`, and then nothing of it is.
+        """Run a write; it is on disk when this returns. Raises `StoreError` if nothing of it was
+        written.
 
-        Cancelled while it waits for its turn it is left out; later than that it is done.
+        If the caller is cancelled while the write is queued, it is skipped; later, it still runs.
         """
         if self._closed:
             raise StoreError("the database is closed")
         if self._waiting.qsize() >= self._max_waiting:
             raise StoreError(f"{self._max_waiting} writes wait for the disk already")
         job = _QueuedWrite(write)
-        self._waiting.put_nowait(job)  # type: ignore[arg-type]  # a job's type is its caller's
+        self._waiting.put_nowait(job)  # type: ignore[arg-type]  # each job has a type of its own
         return await job.future  # type: ignore[return-value]  # None only where T is None
 
     async def close(self, timeout_seconds: float = CLOSE_TIMEOUT_SECONDS) -> None:
-        """Write what waits, then end. What is not written `within` so many seconds, behind a locked
-        database or a slow disk, never will be: those who wait for it are told."""
+        """Write what is queued, then end. After `timeout_seconds`, behind a locked database or a
+        slow disk, the remaining writes fail."""
         if not self._closed:
             self._closed = True
             self._waiting.put_nowait(None)
@@ -125,8 +129,8 @@ class WriteQueue:
         await self._task
 
     async def _run(self) -> None:
-        open_ = True
-        while open_:
+        running = True
+        while running:
             batch: list[_QueuedWrite[object]] = []
             job = await self._waiting.get()
             for _ in range(BATCHING_LOOP_ITERATIONS):
@@ -137,28 +141,29 @@ class WriteQueue:
                 if len(batch) == MAX_BATCH_SIZE or self._waiting.empty():
                     break
                 job = self._waiting.get_nowait()
-            open_ = job is not None
+            running = job is not None
             if self._abandoned:
                 _fail_all(batch, StoreError("the database is closed before this could be written"))
             elif batch:
                 await self._commit(batch)
 
     async def _commit(self, batch: Sequence[_QueuedWrite[object]]) -> None:
-        with self._telemetry.observe_commit() as outcome:
+        """Run all writes of a batch in one transaction; on disk when this returns."""
+        with self._telemetry.observe_commit() as observation:
             try:
                 await self._database.run_write(partial(_commit, batch))
-            except Exception as error:  # whatever it is, all who wait are told
-                outcome.outcome = "failed"
+            except Exception as error:  # each waiting caller gets it
+                observation.outcome = "failed"
                 _fail_all(batch, error)
                 if is_locked(error):
                     self._fail_long_waiting(error)
                 return
-            outcome.outcome = "ok"
+            observation.outcome = "ok"
         for job in batch:
             job.resolve()
 
     def _fail_long_waiting(self, error: Exception) -> None:
-        """Fail all who have waited long enough; the others keep their places."""
+        """Fail the writes that have waited long enough; the others keep their positions."""
         for _ in range(self._waiting.qsize()):
             job = self._waiting.get_nowait()
             if job is not None and job.waited_seconds >= MAX_LOCK_WAIT_SECONDS:
@@ -168,20 +173,20 @@ class WriteQueue:
 
 
 def _fail_all(batch: Sequence[_QueuedWrite[object]], error: Exception) -> None:
-    """All who wait are told."""
+    """Fail all writes of a batch."""
     for job in batch:
         job.fail(error)
 
 
 def _commit(batch: Sequence[_QueuedWrite[object]], database: sqlite3.Connection) -> None:
-    """Do all writes of a batch in one transaction; on disk when this returns."""
+    """Run all writes of a batch in one transaction; on disk when this returns."""
     database.execute("BEGIN IMMEDIATE")
     try:
         for job in batch:
             job.apply(database)
         database.execute("COMMIT")
     except BaseException:
-        # Leave no transaction open, and let no trouble on the way hide the first.
+        # Leave no transaction open; an error of the rollback must not hide the first one.
         with contextlib.suppress(sqlite3.Error):
             database.rollback()
         raise

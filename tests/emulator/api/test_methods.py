@@ -137,7 +137,7 @@ async def test_a_broken_body_is_named(
 async def test_users_join_and_leave(client: EmulatorClient) -> None:
     async with connected(client) as app:
         await client.call("alice", "conversations.kick", channel=DEV, user=BOT_USER)
-        await client.say("alice", DEV, "unheard")
+        await client.say("alice", DEV, "not delivered")
         refused = await client.ask(BOT_TOKEN, "conversations.history", channel=DEV)
         assert refused["error"] == "not_in_channel"
         joined = await client.as_app("conversations.join", channel=DEV)

@@ -89,7 +89,7 @@ class TestApp:
             ("stream", self.stream),
             ("tasks", self.tasks),
             ("buttons", self.buttons),
-            ("whisper", self.post_ephemeral),
+            ("ephemeral", self.post_ephemeral),
             ("hostile", self.hostile),
             ("showcase", self.showcase),
             ("prompts", self.prompts),

@@ -71,8 +71,8 @@ async def test_a_page_begins_with_a_snapshot(client: EmulatorClient) -> None:
     assert [one["name"] for one in seen["channels"]] == ["general", "dev"]
     assert seen["ims"] == [{"id": channel, "user": BOT_USER, "is_im": True}]
     assert seen["app"]["shortcuts"][0]["callback_id"] == "ask"
-    everybody = {"alice", "bob", "carol", "eve", "gus", "robot", "threadpilot"}
-    assert everybody == {u["name"] for u in seen["users"]}
+    all_names = {"alice", "bob", "carol", "eve", "gus", "robot", "threadpilot"}
+    assert all_names == {u["name"] for u in seen["users"]}
     assert [u["token"] for u in seen["users"] if u["is_bot"]] == ["", ""]
     assert seen["notice"] == ""
 

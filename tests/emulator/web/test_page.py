@@ -185,7 +185,7 @@ def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: App
 
 
 def test_an_ephemeral_message_can_be_dismissed(page: AppsPage) -> None:
-    page.write("@threadpilot whisper")
+    page.write("@threadpilot ephemeral")
     page.press(".only-you button", "Dismiss")
     page.does_not_see(".message.ephemeral")
 
@@ -193,17 +193,17 @@ def test_an_ephemeral_message_can_be_dismissed(page: AppsPage) -> None:
 def test_an_ephemeral_message_is_marked_and_shown_to_one_user_only(
     page: AppsPage,
 ) -> None:
-    page.write("@threadpilot whisper")
+    page.write("@threadpilot ephemeral")
     page.sees(".main .message.ephemeral .only-you", "Only visible to you")
     page.sees(".main .message.ephemeral", "A secret between us")
     page.press(".person", "bob")
     page.sees(".person.chosen", "bob")
-    page.sees(".main .message", "whisper")
+    page.sees(".main .message", "ephemeral")
     assert "A secret between us" not in page.shows_status()
 
 
 def test_lists_and_menus_in_an_ephemeral_message_are_used_in_place(page: AppsPage) -> None:
-    page.write("@threadpilot whisper")
+    page.write("@threadpilot ephemeral")
     page.sees(".message.ephemeral", "A secret between us")
     chosen = page.sees(".message.ephemeral select", "")
     assert Select(chosen).first_selected_option.text == "Large"
@@ -337,7 +337,7 @@ def test_a_lost_connection_is_reported_and_nothing_is_missed(page: AppsPage) -> 
 def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: AppsPage) -> None:
     page.press(".inspector > summary")
     page.stage.run(page.stage.client.fault("chat.postEphemeral", "error", error="fatal_error"))
-    page.write("@threadpilot whisper")
+    page.write("@threadpilot ephemeral")
     page.sees(".call-refused", "fatal_error")
     page.sees(".call-refused .call-method", "chat.postEphemeral")
 

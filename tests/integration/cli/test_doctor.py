@@ -1,4 +1,4 @@
-"""The doctor: one line per check, every fault at once and with how to mend it, never a secret."""
+"""Tests the doctor: one line per check, all faults at once with a fix, never a secret."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.emulator_client import EmulatorClient
 from tests.scripted_model import ScriptedModel
 
 SECONDS = 60.0
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 """The discard port: nothing listens there."""
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as sandbox:
-        yield sandbox
+    async with running_emulator() as running:
+        yield running
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 def healthy_settings(
     emulator: RunningEmulator, model: ScriptedModel, tmp_path: Path
 ) -> dict[str, str]:
-    """Settings with which all is well."""
+    """Settings with which all checks pass."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
@@ -66,7 +66,7 @@ class Report:
 
 
 async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) -> Report:
-    """`threadpilot doctor`, as the person who runs the bot does it."""
+    """Run `threadpilot doctor` like an operator."""
     home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await forked_processes.start(
         main,
@@ -83,11 +83,11 @@ async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) 
     return Report(process.returncode, written.decode())
 
 
-async def findings(settings: dict[str, str]) -> dict[str, doctor.CheckReport]:
-    return {found.name: found for found in await doctor.run_checks(Settings.from_env(settings))}
+async def reports_of(settings: dict[str, str]) -> dict[str, doctor.CheckReport]:
+    return {report.name: report for report in await doctor.run_checks(Settings.from_env(settings))}
 
 
-async def test_when_all_is_well_every_check_says_so_and_the_status_is_0(
+async def test_when_every_check_passes_the_status_is_0(
     healthy_settings: dict[str, str], tmp_path: Path
 ) -> None:
     report = await run_doctor(healthy_settings, tmp_path)
@@ -96,7 +96,7 @@ async def test_when_all_is_well_every_check_says_so_and_the_status_is_0(
     assert [line.split()[0] for line in lines[:-1]] == [
         *("ok", "ok", "ok", "ok", "look", "ok", "ok", "ok")
     ]
-    assert lines[-1] == "All is well."
+    assert lines[-1] == "All checks passed."
     assert "@threadpilot" in report.text
     assert "1.0.102" in report.text
     assert not (tmp_path / "data").exists(), "the doctor only looks"
@@ -110,8 +110,8 @@ async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) ->
     settings = {
         "SLACK_BOT_TOKEN": "xoxb-very-secret",
         "SLACK_APP_TOKEN": "xapp-very-secret",
-        "SLACK_API_URL": f"{NOBODY}/api/",
-        "MODEL_BASE_URL": f"{NOBODY}/v1",
+        "SLACK_API_URL": f"{UNREACHABLE}/api/",
+        "MODEL_BASE_URL": f"{UNREACHABLE}/v1",
         "MODEL_API_KEY": "key-very-secret",
         "DATA_DIR": str(data),
     }
@@ -119,7 +119,7 @@ async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) ->
     assert report.status == 1
     faults = [line.split("  ")[1] for line in report.text.splitlines() if line.startswith("fault")]
     assert [name.strip() for name in faults] == ["bot token", "app token", "model", "database"]
-    assert report.text.endswith("4 to mend.\n")
+    assert report.text.endswith("4 to fix.\n")
     assert "very-secret" not in report.text
     assert "Traceback" not in report.text
 
@@ -136,13 +136,13 @@ async def test_as_json_a_program_can_read_it(
     healthy_settings: dict[str, str], tmp_path: Path
 ) -> None:
     report = await run_doctor(healthy_settings, tmp_path, "--json")
-    told = json.loads(report.text)
-    assert told["ok"] is True
-    assert {entry["check"] for entry in told["checks"]} == {
+    output = json.loads(report.text)
+    assert output["ok"] is True
+    assert {entry["check"] for entry in output["checks"]} == {
         *("settings", "bot token", "scopes", "app token", "events", "runtime", "model"),
         "database",
     }
-    assert all(entry["result"] in ("ok", "look") and entry["says"] for entry in told["checks"])
+    assert all(entry["result"] in ("ok", "look") and entry["says"] for entry in output["checks"])
 
 
 async def test_a_missing_scope_is_named_with_what_it_is_for(
@@ -150,11 +150,11 @@ async def test_a_missing_scope_is_named_with_what_it_is_for(
 ) -> None:
     async with EmulatorClient(emulator.url) as operator:
         await operator.app(scopes=sorted(SCOPES.keys() - {"reactions:write"}))
-    found = (await findings(healthy_settings))["scopes"]
-    assert found.ok is False
-    assert f"reactions:write ({SCOPES['reactions:write']})" in found.message
-    assert "chat:write" not in found.message
-    assert "manifest.yml" in found.message
+    report = (await reports_of(healthy_settings))["scopes"]
+    assert report.ok is False
+    assert f"reactions:write ({SCOPES['reactions:write']})" in report.message
+    assert "chat:write" not in report.message
+    assert "manifest.yml" in report.message
 
 
 @pytest.mark.parametrize(
@@ -164,55 +164,59 @@ async def test_a_token_that_slack_refuses_is_named_and_not_shown(
     healthy_settings: dict[str, str], name: str, check: str
 ) -> None:
     wrong = healthy_settings[name].partition("-")[0] + "-wrong-one"
-    found = await findings({**healthy_settings, name: wrong})
-    assert [label for label, finding in found.items() if finding.ok is False] == [check]
-    assert name in found[check].message
-    assert "invalid_auth" in found[check].message
-    assert wrong not in found[check].message
+    report = await reports_of({**healthy_settings, name: wrong})
+    assert [label for label, report in report.items() if report.ok is False] == [check]
+    assert name in report[check].message
+    assert "invalid_auth" in report[check].message
+    assert wrong not in report[check].message
 
 
-async def test_what_cannot_be_known_is_not_called_well(healthy_settings: dict[str, str]) -> None:
-    """A token does not tell which events are subscribed to; the doctor says where to look."""
-    found = (await findings(healthy_settings))["events"]
-    assert found.ok is None
-    assert all(name in found.message for name in BOT_EVENTS)
+async def test_what_cannot_be_checked_is_not_reported_as_ok(
+    healthy_settings: dict[str, str],
+) -> None:
+    """A token does not show the subscribed events. The doctor says where to look."""
+    report = (await reports_of(healthy_settings))["events"]
+    assert report.ok is None
+    assert all(name in report.message for name in BOT_EVENTS)
 
 
 async def test_with_signed_http_no_app_token_is_asked_for(healthy_settings: dict[str, str]) -> None:
     settings = {**healthy_settings, "SLACK_MODE": "http", "SLACK_SIGNING_SECRET": "signing-secret"}
     del settings["SLACK_APP_TOKEN"]
-    found = (await findings(settings))["app token"]
-    assert found.ok is None
-    assert "Event Subscriptions" in found.message
+    report = (await reports_of(settings))["app token"]
+    assert report.ok is None
+    assert "Event Subscriptions" in report.message
 
 
-async def test_a_check_that_hangs_is_given_up() -> None:
+async def test_a_check_that_hangs_ends_after_its_timeout() -> None:
     async def hangs() -> list[doctor.CheckReport]:
         await asyncio.Event().wait()
         return []
 
-    (found,) = await doctor._run_bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
-    assert found.ok is False
-    assert "given up" in found.message
+    (report,) = await doctor._run_bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
+    assert report.ok is False
+    assert "took longer" in report.message
 
 
 async def test_a_check_that_breaks_does_not_hide_the_others() -> None:
     async def breaks() -> list[doctor.CheckReport]:
         raise RuntimeError("with something private in it")
 
-    (found,) = await doctor._run_bounded("model", breaks())  # noqa: SLF001 - the guard itself
-    assert found.ok is False
-    assert "RuntimeError" in found.message
-    assert "private" not in found.message
+    (report,) = await doctor._run_bounded("model", breaks())  # noqa: SLF001 - the guard itself
+    assert report.ok is False
+    assert "RuntimeError" in report.message
+    assert "private" not in report.message
 
 
 async def test_a_secret_that_a_server_repeats_is_taken_out(
     healthy_settings: dict[str, str],
 ) -> None:
     settings = Settings.from_env({**healthy_settings, "MODEL_API_KEY": "key-very-secret"})
-    told = doctor.CheckReport(name="model", ok=False, message="refused: key-very-secret is unknown")
-    found = doctor._redact_report(told, settings)  # noqa: SLF001 - the last guard
-    assert found.message == "refused: [secret] is unknown"
+    report = doctor.CheckReport(
+        name="model", ok=False, message="refused: key-very-secret is unknown"
+    )
+    report = doctor._redact_report(report, settings)  # noqa: SLF001 - the last guard
+    assert report.message == "refused: [secret] is unknown"
 
 
 # The database
@@ -227,25 +231,25 @@ async def folder(tmp_path: Path) -> Path:
 
 
 def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
-    found = check_database(folder)
-    assert found.ok
-    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.message
-    assert "using it" not in found.message
+    report = check_database(folder)
+    assert report.ok
+    assert f"is intact (schema {MIGRATIONS[-1].number})" in report.message
+    assert "using it" not in report.message
 
 
 async def test_a_running_bots_database_may_be_checked(tmp_path: Path) -> None:
     async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=3):
-        found = check_database(tmp_path)
-    assert found.ok
-    assert "a bot is using it just now" in found.message
+        report = check_database(tmp_path)
+    assert report.ok
+    assert "a bot is using it now" in report.message
 
 
 def test_a_database_of_a_newer_threadpilot_is_reported(folder: Path) -> None:
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as database:
         database.execute("PRAGMA user_version = 999")
-    found = check_database(folder)
-    assert not found.ok
-    assert "schema 999" in found.message
+    report = check_database(folder)
+    assert not report.ok
+    assert "schema 999" in report.message
 
 
 def test_a_damaged_page_is_found(folder: Path) -> None:
@@ -253,26 +257,26 @@ def test_a_damaged_page_is_found(folder: Path) -> None:
     with file.open("r+b") as opened:
         opened.seek(4096)
         opened.write(b"\xff" * 4096)
-    found = check_database(folder)
-    assert not found.ok
-    assert "restore a backup" in found.message
+    report = check_database(folder)
+    assert not report.ok
+    assert "restore a backup" in report.message
 
 
 def test_a_folder_that_others_can_read_is_reported(folder: Path) -> None:
     folder.chmod(0o755)
     (folder / DATABASE_NAME).chmod(0o644)
-    found = check_database(folder)
-    assert not found.ok
-    assert "chmod 600" in found.message
+    report = check_database(folder)
+    assert not report.ok
+    assert "chmod 600" in report.message
 
 
 def test_a_folder_that_does_not_exist_yet_is_well_and_is_not_made(tmp_path: Path) -> None:
-    found = check_database(tmp_path / "not" / "yet")
-    assert found.ok
+    report = check_database(tmp_path / "not" / "yet")
+    assert report.ok
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_reported(folder: Path) -> None:
-    found = check_database(folder, min_free_bytes=1 << 62)
-    assert not found.ok
-    assert "Make room" in found.message
+    report = check_database(folder, min_free_bytes=1 << 62)
+    assert not report.ok
+    assert "Free some space" in report.message

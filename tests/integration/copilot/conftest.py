@@ -1,7 +1,7 @@
-"""The real runtime behind a scripted model, one of each for a whole module.
+"""Fixtures with the real runtime and a scripted model, one of each for a whole module.
 
-Starting the runtime takes most of a second, so that the tests of a module share it, each with
-session ids of its own. Tests that kill or freeze a runtime start one for themselves.
+Starting the runtime takes most of a second, so the tests of a module share it and use their own
+session ids. Tests that kill or freeze a runtime start their own.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ def options(model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> R
 
 @pytest.fixture
 def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
-    """Options with a data folder, and so a runtime, of the test's own: in a folder that another
-    runtime still uses, the next one waits for that one's end before it starts."""
+    """Options with the test's own data folder, and so its own runtime.
+
+    In a folder that another runtime still uses, the next one waits for the end of that one.
+    """
     return replace(options, data_dir=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What the model's tools read: all that is in one folder, as it asked, and nothing else."""
+"""Tests the model's file tools: they read all of one folder, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRIES = 2_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with files, and with links, one of which leads out."""
+    """A folder with files and links. Some links lead out of it."""
     inside = tmp_path / "given"
     (inside / "docs" / "deep").mkdir(parents=True)
     (inside / "notes.md").write_text("first\nsecond needle\nthird\n")
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def result_of(folder: Path, tool: str, /, **arguments: object) -> str:
-    """What the model is told when it calls a tool."""
+    """The result that the model gets for a call."""
     [made] = reading_tools([tool], str(folder), SecretRedactor([SECRET]))
     assert made.handler is not None
     found = made.handler(ToolInvocation(tool_name=tool, arguments=arguments))
@@ -63,13 +63,13 @@ async def test_a_file_is_shown_with_its_lines_numbered(folder: Path, path: str) 
     [([2, 2], "2. second needle"), ([2, -1], "2. second needle\n3. third"), ([9, 12], "")],
 )
 async def test_lines_can_be_asked_for(folder: Path, wanted: list[int], shown: str) -> None:
-    told = await result_of(folder, "view", path="notes.md", view_range=wanted)
-    assert told == (shown or file_reader.NOTHING)
+    result = await result_of(folder, "view", path="notes.md", view_range=wanted)
+    assert result == (shown or file_reader.NOTHING)
 
 
 async def test_a_folder_is_shown_by_the_names_in_it(folder: Path) -> None:
-    told = await result_of(folder, "view", path=".")
-    assert {"notes.md", "docs/", "out"} <= set(told.splitlines())
+    result = await result_of(folder, "view", path=".")
+    assert {"notes.md", "docs/", "out"} <= set(result.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ async def test_a_pattern_that_takes_for_ever_is_given_up(
 async def test_a_result_is_bounded_and_no_secret_is_cut_in_two_by_that(folder: Path) -> None:
     lines = ["x" * (MAX_LINE_CHARS - 8) + SECRET, *["y" * 100] * (MAX_RESULT_CHARS // 50)]
     (folder / "long.md").write_text("\n".join(lines))
-    told = await result_of(folder, "view", path="long.md")
-    assert len(told) <= MAX_RESULT_CHARS + 100
-    assert told.endswith(file_reader.CUT)
-    assert "xoxb" not in told
+    result = await result_of(folder, "view", path="long.md")
+    assert len(result) <= MAX_RESULT_CHARS + 100
+    assert result.endswith(file_reader.CUT)
+    assert "xoxb" not in result
     (folder / "long.md").write_text(SECRET)
     assert await result_of(folder, "view", path="long.md") == f"1. {REPLACEMENT}"
 
@@ -206,7 +206,7 @@ def changing_places(one: Path, other: Path) -> Iterator[None]:
 def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     folder: Path, path: str, tool: str
 ) -> None:
-    """In place of a file, and of a folder on the way to one, however often it is tried."""
+    """In place of a file, and of a folder in its path, in many tries."""
     outside = folder.parent / "given-too"
     if path == "it":
         (folder / "it").write_text("inside")
@@ -219,13 +219,13 @@ def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     if tool != "view":
         arguments["pattern"] = "."
     call = file_reader.ToolCall(str(folder), tool, arguments)
-    told = []
+    results = []
     with changing_places(folder / "it", folder / "link"):
         for _ in range(TRIES):
             try:
-                told.append(file_reader.run_tool(call))
+                results.append(file_reader.run_tool(call))
             except file_reader.ToolError as refusal:
-                told.append(str(refusal))
-    assert not [each for each in told if "outside" in each]
-    assert file_reader.OUTSIDE in told, "the link was there at times"
-    assert len(set(told)) > 1, "and at others it was not"
+                results.append(str(refusal))
+    assert not [each for each in results if "outside" in each]
+    assert file_reader.OUTSIDE in results, "the link was there at times"
+    assert len(set(results)) > 1, "and at others it was not"

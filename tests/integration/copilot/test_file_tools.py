@@ -1,4 +1,4 @@
-"""A session that may read the files of one folder, on the real runtime: it can, and no others."""
+"""Tests sessions that may read the files of one folder, on the real runtime."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_the_model_reads_nowhere_else(
     config: SessionConfig,
     call: ToolCall,
 ) -> None:
-    """Neither above, beside nor through a link; it is told, and the answer goes on."""
+    """Neither above, beside nor through a link. The model gets the reason and continues."""
     found = await results_of(agent, model, session_id, config, _placed(call, config))
     assert OUTSIDE in found
     assert "needle" not in found
@@ -168,7 +168,7 @@ async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_histo
     config: SessionConfig,
     tmp_path: Path,
 ) -> None:
-    """By no tool, also where something stands between its letters."""
+    """With any tool, also if there are spaces between its letters."""
     secret = "xoxb-1-of-ours-canary"
     folder = Path(config.folder)
     (folder / "config.md").write_text(f"TOKEN={secret}\nAGAIN={' '.join(secret)}\n")
@@ -187,10 +187,10 @@ async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_histo
         results = model.requests[-1].results[-3:]
         await answer_to(live, "and now?")
     assert all(REPLACEMENT in found for found in results)
-    told = " ".join(text for request in model.requests for _, text in request.messages)
+    prompts = " ".join(text for request in model.requests for _, text in request.messages)
     histories = " ".join(file.read_text() for file in own.data_dir.rglob("*.jsonl"))
     assert "look it up" in histories
-    for text in (told, histories):
+    for text in (prompts, histories):
         assert "canary" not in text
         assert "c a n a r y" not in text
 
@@ -202,7 +202,7 @@ async def test_the_model_is_instructed_what_it_may_and_has_no_other_tool(
     session_id: str,
     config: SessionConfig,
 ) -> None:
-    """Not that it has no tools; the role's own words come after the general ones."""
+    """The prompt lists the tools. The role's instructions come after the general ones."""
     found = await results_of(
         agent, model, session_id, config, ToolCall("bash", {"command": "id", "description": "x"})
     )

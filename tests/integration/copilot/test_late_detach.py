@@ -1,5 +1,5 @@
-"""Sessions that the runtime lets go of late, or opens for nobody: nothing of them is lost, and none
-of them is made anew."""
+"""Tests sessions that the runtime detaches late, or opens without a caller: they keep their
+history, and are not created again."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ async def own_agent(options: RuntimeOptions, tmp_path: Path) -> AsyncIterator[Co
 
 
 def pid_of(live: LiveSession) -> int:
-    """The process that has the session."""
+    """The id of the session's process."""
     process = process_of(live.runtime.client)
     assert process is not None
     return process.pid
 
 
 async def close_without_effect(agent: CopilotAgent, name: str) -> LiveSession:
-    """A session with one turn that was closed while the runtime was frozen, which it is still."""
+    """A session with one turn that was closed while the runtime was frozen. It is still frozen."""
     stuck = await agent.open_session(name)
     await answer_to(stuck, "one")
     await freeze(pid_of(stuck))
@@ -51,7 +51,7 @@ async def close_without_effect(agent: CopilotAgent, name: str) -> LiveSession:
     return stuck
 
 
-async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_question_on(
+async def test_a_session_that_detaches_late_keeps_its_whole_history(
     own_agent: CopilotAgent, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "DETACH_SECONDS", 0.3)
@@ -65,8 +65,8 @@ async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_questio
         await again.close()
 
 
-async def test_a_session_that_is_let_go_of_late_can_be_deleted(own_agent: CopilotAgent) -> None:
-    """It would stay on disk without a word otherwise."""
+async def test_a_session_that_detaches_late_can_be_deleted(own_agent: CopilotAgent) -> None:
+    """Otherwise it would stay on disk silently."""
     stuck = await close_without_effect(own_agent, "stuck")
     deleting = asyncio.create_task(own_agent.delete_sessions([stuck.id]))
     done, _ = await asyncio.wait({deleting}, timeout=1)
@@ -79,7 +79,7 @@ async def test_a_session_that_is_let_go_of_late_can_be_deleted(own_agent: Copilo
 async def test_a_session_whose_opening_was_given_up_can_be_opened(
     own_agent: CopilotAgent, model: ScriptedModel
 ) -> None:
-    """The runtime goes on opening it, for nobody."""
+    """The runtime opens it anyway, without a caller."""
     pid = pid_of(await own_agent.open_session("other"))
     await freeze(pid)
     opening = asyncio.create_task(own_agent.open_session("given-up"))
@@ -95,27 +95,29 @@ async def test_a_session_whose_opening_was_given_up_can_be_opened(
 
 
 @pytest.mark.parametrize("sent", ["session.resume", "session.create", "session.options.update"])
-async def test_a_session_whose_opening_was_cancelled_on_the_way_can_be_opened_at_once(
+async def test_a_session_whose_opening_was_cancelled_can_be_opened_at_once(
     own_agent: CopilotAgent, monkeypatch: pytest.MonkeyPatch, sent: str
 ) -> None:
-    """Whatever the runtime is doing for the opening that was cancelled ends before the next one:
-    it would take the session away again."""
-    asked = asyncio.Event()
+    """The cancelled opening ends in the runtime before the next one starts.
+
+    Otherwise its end would close the session again.
+    """
+    request_sent = asyncio.Event()
     request = JsonRpcClient.request
 
-    async def tell_and_request(self: JsonRpcClient, method: str, *args: Any, **more: Any) -> Any:
-        asking = asyncio.ensure_future(request(self, method, *args, **more))
+    async def signal_and_request(self: JsonRpcClient, method: str, *args: Any, **more: Any) -> Any:
+        response = asyncio.ensure_future(request(self, method, *args, **more))
         if method == sent:
-            asked.set()
-        return await asking
+            request_sent.set()
+        return await response
 
-    monkeypatch.setattr(JsonRpcClient, "request", tell_and_request)
+    monkeypatch.setattr(JsonRpcClient, "request", signal_and_request)
     await own_agent.open_session("first")
     for number in range(10):
         for _ in range(2):
-            asked.clear()
+            request_sent.clear()
             opening = asyncio.create_task(own_agent.open_session(f"on-the-way-{number}"))
-            await asked.wait()
+            await request_sent.wait()
             await asyncio.sleep(0)
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
@@ -126,12 +128,12 @@ async def test_a_session_whose_opening_was_cancelled_on_the_way_can_be_opened_at
 async def test_sessions_of_a_runtime_that_was_given_up_are_opened_once_its_process_has_ended(
     own_agent: CopilotAgent,
 ) -> None:
-    """It may write into their histories up to its end, and another one would read half of them."""
+    """It may write into their histories until its end, and another one would read half of them."""
     lost = await own_agent.open_session("lost")
     pid = pid_of(lost)
     await answer_to(lost, "one")
     await freeze(pid)
-    lost.runtime._mark_gone("its pipe is closed")  # noqa: SLF001 (as `FakeAgent.call` does)
+    lost.runtime._mark_gone("its pipe is closed")  # noqa: SLF001 (as `Runtime.call` does)
     again = await own_agent.open_session(lost.id)
     assert not runs(pid)
     assert again.alive

@@ -1,7 +1,7 @@
-"""When the model does not answer: which trouble it was, and that the session survives it.
+"""Tests errors of the model: their kind, and that the session survives them.
 
-The runtime tries most faults again by itself, some for many seconds; those are in
-`test_events.py`, with the runtime's events as they were measured.
+The runtime retries after most errors, in some cases for many seconds. Those are in
+`test_events.py`, with measured events of the runtime.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(scope="module")
 def clock() -> ManualClock:
-    """The clock that the module's silence is measured with."""
+    """The clock that measures silence in this module."""
     return ManualClock()
 
 
@@ -34,7 +34,7 @@ def clock() -> ManualClock:
 async def patient(
     options: RuntimeOptions, clock: ManualClock, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[CopilotAgent]:
-    """An agent that waits 120 s of the hand-moved clock for a sign of life."""
+    """An agent that waits 120 s of the manual clock for an event."""
     own = replace(options, clock=clock, data_dir=tmp_path_factory.mktemp("patient"))
     async with CopilotAgent(own) as shared:
         yield shared
@@ -59,7 +59,7 @@ async def test_a_fault_of_the_model_is_reported_by_its_kind(
     fault: Answer,
     meaning: AgentErrorKind,
 ) -> None:
-    """No exception text for people, no key for operators, and the session answers the next."""
+    """Users see no exception text, operators see no key. The session answers the next prompt."""
     model.when("trouble", fault)
     session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
@@ -74,7 +74,7 @@ async def test_a_fault_of_the_model_is_reported_by_its_kind(
 async def test_a_prompt_beyond_the_models_context_is_too_long(
     agent: CopilotAgent, session_id: str
 ) -> None:
-    """The runtime does not even ask the model; the session goes on."""
+    """The runtime does not call the model, and the session continues."""
     session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
         await answer_to(session, "word " * 300_000)
@@ -113,7 +113,7 @@ async def test_a_model_that_goes_silent_is_given_up(
     held, gone = model.holds, model.disconnects
     asking = asyncio.create_task(answer_to(session, "hush"))
     await model.reached(held + 1)
-    # The runtime answers in order: with this, everything that it said before has been heard.
+    # The runtime answers in order, so all earlier events have arrived after this call.
     await patient.open_session(f"{session_id}-beside")
     await clock.advance(119)
     assert not asking.done()
@@ -128,7 +128,7 @@ async def test_a_model_that_goes_silent_is_given_up(
 async def test_a_slow_model_is_not_a_silent_one(
     patient: CopilotAgent, model: ScriptedModel, clock: ManualClock, session_id: str
 ) -> None:
-    """Every word starts the waiting anew."""
+    """Every piece of text restarts the timeout."""
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
     session = await patient.open_session(session_id)
     events = session.ask("slow")
@@ -143,7 +143,7 @@ async def test_a_slow_model_is_not_a_silent_one(
 async def test_a_model_that_never_ends_is_cut_off(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """An answer longer than any Slack thread could bear is an error."""
+    """An answer that is too long for any Slack thread is an error."""
     model.when("ramble", Answer(chunks=["x" * 20_000] * (MAX_ANSWER_CHARS // 20_000 + 5)))
     session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:

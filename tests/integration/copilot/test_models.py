@@ -1,4 +1,4 @@
-"""Which model is used, and what the doctor says of the model server and the runtime."""
+"""Tests which model is used, and the doctor's checks of the model server and the runtime."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 SECRET = "sk-do-not-show"
 TOKEN = "ghp_" + "0" * 36
-"""Of the shape that GitHub's tokens have, and none of them."""
+"""Has the form of GitHub's tokens, but is not a real one."""
 
 
 def behind_proxy(monkeypatch: pytest.MonkeyPatch, port: int, but: str = "") -> None:
-    """Have all that goes out go by a proxy on this machine, so that nothing leaves it."""
+    """Send all traffic through a proxy on this machine, so that nothing leaves it."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
     monkeypatch.setenv("NO_PROXY", but)
@@ -34,7 +34,7 @@ def behind_proxy(monkeypatch: pytest.MonkeyPatch, port: int, but: str = "") -> N
 
 @asynccontextmanager
 async def model_server(
-    *, status: int = 200, listed: str = "{}", asked: int = 404
+    *, status: int = 200, listed: str = "{}", prompt_status: int = 404
 ) -> AsyncIterator[RuntimeOptions]:
     """The options for a server that answers `GET /models` and questions in a fixed way."""
 
@@ -42,7 +42,7 @@ async def model_server(
         return web.Response(status=status, text=listed, content_type="application/json")
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=asked, text="{}", content_type="application/json")
+        return web.Response(status=prompt_status, text="{}", content_type="application/json")
 
     app = web.Application()
     app.router.add_get("/v1/models", list_them)
@@ -58,7 +58,7 @@ async def model_server(
 
 
 async def test_the_configured_model_is_used() -> None:
-    """Nobody is asked for it."""
+    """Without a request to the server."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1", model="m")
     assert await resolve_model(options) == "m"
     assert await resolve_model(replace(options, base_url="", model="")) == "", "the plan's default"
@@ -98,7 +98,7 @@ async def test_a_server_that_is_not_there_gets_the_fallback() -> None:
 
 
 async def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes the connection and says nothing."""
+    """It accepts the connection and sends nothing."""
     monkeypatch.setattr("bot.copilot.models.LIST_SECONDS", 0.1)
     hang_up = asyncio.Event()
 
@@ -136,7 +136,7 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "listed", "asked", "remedy"),
+    ("status", "listed", "prompt_status", "remedy"),
     [
         (401, "{}", 401, "MODEL_API_KEY"),
         (403, "{}", 403, "MODEL_API_KEY"),
@@ -146,26 +146,26 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
     ],
 )
 async def test_the_doctor_says_what_is_wrong_with_the_model_server(
-    status: int, listed: str, asked: int, remedy: str
+    status: int, listed: str, prompt_status: int, remedy: str
 ) -> None:
     """One sentence with the setting to look at, no secret."""
-    async with model_server(status=status, listed=listed, asked=asked) as options:
+    async with model_server(status=status, listed=listed, prompt_status=prompt_status) as options:
         check = await check_model(options)
     assert not check.ok
     assert remedy in check.message
     assert SECRET not in check.message
 
 
-async def test_the_doctor_says_that_nobody_is_there() -> None:
-    """The commonest fault of all."""
+async def test_the_doctor_reports_an_unreachable_model_server() -> None:
+    """The most common fault."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
     check = await check_model(options)
     assert not check.ok
-    assert "start the model server" in check.message
+    assert "No model server answers at MODEL_BASE_URL" in check.message
 
 
 async def test_the_doctor_starts_the_runtime(tmp_path: Path) -> None:
-    """And tells its version."""
+    """And reports its version."""
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
     check = await check_runtime(options)
     assert check.ok, check.message
@@ -195,7 +195,7 @@ async def test_the_doctor_notices_another_version(
 
 
 async def reported_by(agent: CopilotAgent) -> tuple[AgentErrorKind, AgentErrorKind]:
-    """What opening a session, and listing the models, fail with."""
+    """The kinds of error with which opening a session and listing the models fail."""
     with pytest.raises(AgentError) as opening:
         await agent.open_session("anything")
     with pytest.raises(AgentError) as listing:
@@ -206,8 +206,8 @@ async def reported_by(agent: CopilotAgent) -> tuple[AgentErrorKind, AgentErrorKi
 async def test_github_out_of_reach_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the doctor and to the thread; behind a proxy that is not there, so that the test stays
-    on this machine."""
+    """By the doctor and in the thread. The proxy does not exist, so the test stays on this
+    machine."""
     behind_proxy(monkeypatch, 9)
     options = RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)
     check = await check_model(options)
@@ -222,7 +222,7 @@ async def test_github_out_of_reach_is_reported_as_such(
 async def test_the_runtime_starts_while_github_is_out_of_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So a bot that is started then hears Slack, and tells those who ask."""
+    """So the bot connects to Slack, and can answer with the reason."""
     behind_proxy(monkeypatch, 9)
     async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)) as agent:
         agent.start_runtime_in_background()
@@ -233,7 +233,7 @@ async def test_the_runtime_starts_while_github_is_out_of_reach(
 async def test_a_token_that_github_refuses_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """GitHub answers (a server on this machine stands in for it): it is for the admin to mend."""
+    """GitHub answers (here a server on this machine), so an admin has to fix it."""
     behind_proxy(monkeypatch, 9, but="127.0.0.1")
     async with (
         model_server() as github,

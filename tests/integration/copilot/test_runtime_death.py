@@ -1,4 +1,4 @@
-"""When the runtime itself dies, freezes or cannot start: noticed, told, and started anew."""
+"""Tests that a runtime that dies, freezes or cannot start is noticed, reported and restarted."""
 
 from __future__ import annotations
 
@@ -103,15 +103,15 @@ async def test_a_runtime_that_dies_idle_is_noticed_too(
 
 
 async def kill_unseen(options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kill the runtime right after the watch has looked, which it does every 3 s from then on."""
+    """Kill the runtime right after a check of the monitor, whose interval is 3 s from then on."""
     monkeypatch.setattr(runtime, "POLL_SECONDS", 3.0)
-    # The watch is asleep for its old time at most.
+    # The monitor sleeps for its old interval at most.
     await asyncio.sleep(0.6)
     [pid] = runtimes_of(options.data_dir)
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
+async def test_a_death_is_noticed_by_the_next_prompt_before_the_next_check(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,15 +128,15 @@ async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
     assert await answer_to(await own_agent.open_session("early"), "back?") == "You said: back?"
 
 
-async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_has_ended(
+async def test_a_death_is_noticed_by_the_next_open_after_the_connection_has_ended(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The SDK then refuses in words of its own: whoever asks twice must not hear them twice."""
+    """The SDK then fails with its own error. A second call must not get it again."""
     live = await own_agent.open_session("early")
     await kill_unseen(own_options, monkeypatch)
-    # Nobody is told that its connection has ended.
+    # The SDK does not report that its connection has ended.
     await wait_until(lambda: is_disconnected(live.runtime.client))
     assert live.alive, "nobody has noticed it yet"
     with pytest.raises(AgentError) as caught:
@@ -150,7 +150,7 @@ async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_ha
 async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
     own_agent: CopilotAgent, own_options: RuntimeOptions
 ) -> None:
-    """The SDK would let it wait for ever, and our own bound is 15 s."""
+    """The SDK would wait without end, and the bot's own timeout is 15 s."""
     live = await own_agent.open_session("waiting")
     [pid] = runtimes_of(own_options.data_dir)
     await freeze(pid)
@@ -166,7 +166,7 @@ async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
 
 
 def history_of(options: RuntimeOptions, session_id: str) -> str:
-    """What the runtime has on disk of a session."""
+    """The history of a session on disk."""
     return "".join(
         file.read_text()
         for file in options.data_dir.rglob("events.jsonl")
@@ -177,7 +177,7 @@ def history_of(options: RuntimeOptions, session_id: str) -> str:
 async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     own_agent: CopilotAgent, own_options: RuntimeOptions, model: ScriptedModel
 ) -> None:
-    """Also where nobody took down its id; what was answered before stays."""
+    """Also if its id was not stored. Earlier answers stay."""
     model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
     live = await own_agent.open_session("cut")
     await answer_to(live, "keep this")
@@ -185,7 +185,7 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     held = model.holds
     asking = asyncio.create_task(answer_to(live, "hang on"))
     await model.reached(held + 1)
-    # The runtime writes its history down a moment after the turn has begun.
+    # The runtime writes its history a moment after the turn has started.
     await wait_until(lambda: "hang on" in history_of(own_options, "cut"))
     [pid] = runtimes_of(own_options.data_dir)
     os.kill(pid, signal.SIGKILL)
@@ -199,7 +199,7 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     assert model.requests[-1].prompts == ("keep this", "and now?")
 
 
-async def test_a_frozen_runtime_keeps_nobody_waiting(
+async def test_a_frozen_runtime_does_not_block_its_callers(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     model: ScriptedModel,
@@ -231,7 +231,7 @@ async def test_the_runtime_sees_no_token_and_keeps_to_its_folder(
     own_options: RuntimeOptions,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its environment has nothing of Slack's nor of anybody's, and what it writes is private."""
+    """Its environment has no tokens of Slack or of users, and its files are private."""
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-not-for-you")
     monkeypatch.setenv("SLACK_SIGNING_SECRET", "not-for-you")
     monkeypatch.setenv("DATABASE_URL", "not-for-you")
@@ -270,7 +270,7 @@ async def test_leaving_the_agent_ends_the_runtime(
 
 
 async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
-    """A process of its own that has a session open."""
+    """A separate process with an open session."""
     bot = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -300,7 +300,7 @@ async def the_next_bot_waits_for(last: int, options: RuntimeOptions) -> None:
 async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
     own_options: RuntimeOptions,
 ) -> None:
-    """The runtime notices that nobody is there any more."""
+    """The runtime notices that the bot has gone."""
     bot = await start_a_bot(own_options)
     [pid] = runtimes_of(own_options.data_dir, parent=bot.pid)
     bot.kill()
@@ -320,7 +320,7 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     await the_next_bot_waits_for(last, own_options)
 
 
-async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
+async def test_a_previous_runtime_that_does_not_end_is_awaited_for_a_bounded_time(
     own_options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "PREVIOUS_RUNTIME_SECONDS", 0.5)
@@ -341,7 +341,7 @@ async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
 async def test_the_model_is_found_out_when_its_server_comes_up_later(
     own_options: RuntimeOptions,
 ) -> None:
-    """Until then any name does; nobody has to restart the bot."""
+    """Until then any name works. The bot needs no restart."""
     async with ScriptedModel() as early:
         port = int(early.url.split(":")[2].split("/")[0])
     options = replace(own_options, base_url=early.url)
@@ -404,5 +404,5 @@ async def test_a_data_folder_that_cannot_be_written_is_reported(
     (tmp_path / "file").write_text("")
     wrong = replace(own_options, data_dir=tmp_path / "file")
     async with CopilotAgent(wrong) as agent:
-        with pytest.raises(AgentError, match="cannot be made"):
+        with pytest.raises(AgentError, match="cannot be created"):
             await agent.open_session("never")

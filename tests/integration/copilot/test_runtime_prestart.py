@@ -1,4 +1,4 @@
-"""A runtime that is begun before it is needed: started once, and ended like any other."""
+"""Tests a runtime that is started before it is needed: once, and ended like any other."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def hanging(options: RuntimeOptions, folder: Path) -> RuntimeOptions:
-    """Options with a runtime that never says a word."""
+    """Options with a runtime that never answers."""
     mute = folder / "mute"
     mute.write_text("#!/bin/sh\nexec sleep 100\n", encoding="utf-8")
     mute.chmod(mute.stat().st_mode | stat.S_IXUSR)
     return replace(options, cli_path=mute)
 
 
-async def test_what_has_begun_is_waited_for_and_not_started_again(
+async def test_a_start_in_the_background_is_awaited_and_not_repeated(
     own_options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(own_options) as agent:
@@ -37,7 +37,9 @@ async def test_what_has_begun_is_waited_for_and_not_started_again(
         assert runtimes_of(own_options.data_dir) == [only]
 
 
-async def test_whoever_waits_is_notified_why_it_does_not_start(own_options: RuntimeOptions) -> None:
+async def test_a_waiting_caller_gets_the_reason_of_a_failed_start(
+    own_options: RuntimeOptions,
+) -> None:
     async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:
         agent.start_runtime_in_background()
         with pytest.raises(AgentError, match="there is no Copilot runtime at") as caught:
@@ -45,7 +47,7 @@ async def test_whoever_waits_is_notified_why_it_does_not_start(own_options: Runt
         assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
-async def test_leaving_does_not_wait_for_a_start_that_nobody_wants_any_more(
+async def test_closing_does_not_wait_for_a_start_that_is_not_needed(
     own_options: RuntimeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "START_SECONDS", 1_000.0)
@@ -57,7 +59,7 @@ async def test_leaving_does_not_wait_for_a_start_that_nobody_wants_any_more(
         await wait_until(lambda: not runtimes_of(mute.data_dir))
 
 
-async def test_a_start_that_failed_and_that_nobody_asked_about_breaks_nothing(
+async def test_a_failed_start_without_a_waiting_caller_has_no_effect(
     own_options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:

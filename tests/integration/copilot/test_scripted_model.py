@@ -1,4 +1,4 @@
-"""The scripted model does what its script says: the tests that rest on it can be believed."""
+"""Tests that the scripted model does what its script says, because other tests rely on it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ async def test_it_says_what_the_script_says() -> None:
         model.when("weather", "Sun.")
         model.when("weather", Answer("Rain.", times=1))
         model.when("shout", lambda request: request.prompt.upper())
-        asked = ["weather?", "weather?", "shout it", "x" * 1_000]
-        said = [text_of((await lines_of(model, question(text)))[1]) for text in asked]
-        assert said == ["Rain.", "Sun.", "SHOUT IT", f"You said: {'x' * 1_000}"]
-        assert [request.prompt for request in model.requests] == asked
+        prompts = ["weather?", "weather?", "shout it", "x" * 1_000]
+        answers = [text_of((await lines_of(model, question(text)))[1]) for text in prompts]
+        assert answers == ["Rain.", "Sun.", "SHOUT IT", f"You said: {'x' * 1_000}"]
+        assert [request.prompt for request in model.requests] == prompts
         assert model.requests[0].system == "Be kind."
 
 
@@ -76,12 +76,12 @@ async def test_it_calls_tools_as_scripted() -> None:
         called = chunks[-2]["delta"]["tool_calls"][0]["function"]
         assert (called["name"], json.loads(called["arguments"])) == ("view", {"path": "a"})
         assert chunks[-1]["finish_reason"] == "tool_calls"
-        asked_on = question("look")
+        follow_up = question("look")
         messages = [{"role": "user", "content": "look"}, {"role": "tool", "content": "found"}]
-        asked_on["messages"] = messages
-        asked_on["reasoning_effort"] = "low"
-        asked_on["tools"] = [{"type": "function", "function": {"name": "view"}}]
-        await lines_of(model, asked_on)
+        follow_up["messages"] = messages
+        follow_up["reasoning_effort"] = "low"
+        follow_up["tools"] = [{"type": "function", "function": {"name": "view"}}]
+        await lines_of(model, follow_up)
         request = model.requests[-1]
         assert (request.results, request.tool_names, request.effort) == (
             ("found",),
@@ -99,7 +99,7 @@ async def test_what_the_runtime_puts_before_a_prompt_is_not_part_of_it() -> None
 
 
 async def test_it_lists_the_models_that_a_test_wants() -> None:
-    """One of them, unless it is told."""
+    """One of them by default."""
     async with ScriptedModel() as model, aiohttp.ClientSession() as http:
         model.models = ["big", "small"]
         async with http.get(f"{model.url}/models") as listed:
@@ -126,14 +126,14 @@ async def test_it_fails_as_scripted() -> None:
 
 
 async def test_it_holds_until_it_is_released() -> None:
-    """And tells when it holds."""
+    """And reports when it holds."""
     async with ScriptedModel() as model:
         model.when("wait", Answer(chunks=["a", "b"], hold_after=1))
-        asking = asyncio.create_task(lines_of(model, question("wait")))
+        answer_task = asyncio.create_task(lines_of(model, question("wait")))
         await model.reached()
-        assert not asking.done()
+        assert not answer_task.done()
         model.release()
-        assert text_of((await asking)[1]) == "ab"
+        assert text_of((await answer_task)[1]) == "ab"
         assert model.disconnects == 0
 
 
@@ -142,9 +142,9 @@ async def test_it_counts_the_clients_that_leave(answer: Answer) -> None:
     """Before the first word, or in the middle."""
     async with ScriptedModel() as model:
         model.when("wait", answer)
-        asking = asyncio.create_task(lines_of(model, question("wait")))
+        answer_task = asyncio.create_task(lines_of(model, question("wait")))
         await model.reached()
-        asking.cancel()
+        answer_task.cancel()
         await model.disconnected(1, within=30)
 
 

@@ -1,4 +1,4 @@
-"""The SDK's generated classes are made when they are used, and are then what they would be."""
+"""Tests that the SDK's generated classes are built on first use, and are like the original."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_its_first_object_makes_a_class(animal: Any) -> None:
         animal()
 
 
-def test_who_asks_for_its_fields_finds_them(animal: Any) -> None:
+def test_the_fields_of_a_lazy_class_are_available(animal: Any) -> None:
     assert dataclasses.is_dataclass(animal)
     assert [it.name for it in dataclasses.fields(animal)] == ["name", "legs", "friends", "age"]
 
 
-def test_an_heir_has_its_fields(animal: Any) -> None:
+def test_a_subclass_has_its_fields(animal: Any) -> None:
     class Plain(animal):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__("plain")

@@ -1,7 +1,7 @@
-"""What can be done with sessions besides asking them, on the real runtime and as the model sees it.
+"""Tests operations on sessions other than prompts, on the real runtime and as the model sees them.
 
-Several of the runtime's functions behind this are marked experimental: this is where it shows when
-one of them changes.
+Several of the runtime's functions behind them are marked experimental. These tests fail when one of
+them changes.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def event_of(session: AgentSession, prompt: str) -> str:
     """Ask, and give the prompt's id in the session's history."""
-    [taken] = [e for e in await events_of(session, prompt) if isinstance(e, PromptAccepted)]
-    return taken.event_id
+    [accepted] = [e for e in await events_of(session, prompt) if isinstance(e, PromptAccepted)]
+    return accepted.event_id
 
 
 async def prompts_after(session: AgentSession, model: ScriptedModel, prompt: str) -> list[str]:
@@ -111,18 +111,18 @@ async def test_a_copy_can_be_made_while_the_session_answers(
 async def test_there_is_no_copy_of_nothing(agent: CopilotAgent, session_id: str) -> None:
     """Of a session that never was, that was never asked, and from a prompt that is not there."""
     session = await agent.open_session(session_id)
-    with pytest.raises(AgentError) as never_asked:
+    with pytest.raises(AgentError) as no_history:
         await agent.fork_session(session_id)
     await session.close()
     with pytest.raises(AgentError) as closed:
         await agent.fork_session(session_id)
     with pytest.raises(AgentError) as unknown:
         await agent.fork_session("never-was")
-    asked = await agent.open_session(session_id)
-    await answer_to(asked, "one")
+    session_with_prompt = await agent.open_session(session_id)
+    await answer_to(session_with_prompt, "one")
     with pytest.raises(AgentError) as no_prompt:
         await agent.fork_session(session_id, before=str(uuid.uuid4()))
-    caught = [never_asked, closed, unknown, no_prompt]
+    caught = [no_history, closed, unknown, no_prompt]
     assert {each.value.kind for each in caught} == {AgentErrorKind.NO_SESSION}
 
 
@@ -178,13 +178,13 @@ async def test_a_prompt_without_an_answer_can_be_forgotten(
     session = await agent.open_session(session_id)
     await answer_to(session, "one")
     async with asyncio.timeout(20), aclosing(session.ask("stop me")) as events:
-        taken = await anext(events)
+        accepted = await anext(events)
         await first_text(events)
         await session.abort()
-    assert isinstance(taken, PromptAccepted)
+    assert isinstance(accepted, PromptAccepted)
     with pytest.raises(AgentError):
         await answer_to(session, "fail")
-    assert await session.truncate_from(taken.event_id)
+    assert await session.truncate_from(accepted.event_id)
     assert await prompts_after(session, model, "two") == ["one", "two"]
 
 
@@ -266,8 +266,7 @@ async def test_a_session_goes_on_with_another_model(
 async def test_a_session_is_opened_with_the_model_that_it_should_have(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """New or resumed, whatever it had before; what the runtime remembers of an effort is taken
-    back."""
+    """New or resumed, with any model before. An effort that the runtime stored is reset."""
     used = []
     for name, effort in (("m-1", "low"), ("m-2", "high"), ("", ""), ("m-1", "")):
         session = await agent.open_session(session_id, SessionConfig(model=name, effort=effort))
@@ -280,7 +279,7 @@ async def test_a_session_is_opened_with_the_model_that_it_should_have(
 async def test_a_copy_can_have_another_model_than_the_session(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """And is not told that it was switched: it could not be compared blindly."""
+    """The copy has no notice of the switch. Otherwise a blind comparison would not be possible."""
     session = await agent.open_session(session_id, SessionConfig(model="m-1", effort="high"))
     await answer_to(session, "one")
     copy = await agent.open_session(
@@ -295,8 +294,10 @@ async def test_a_copy_can_have_another_model_than_the_session(
 async def test_a_model_that_the_runtime_does_not_take_is_gone(
     agent: CopilotAgent, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says no, or stays with another one; with a model server of one's own it takes every name,
-    so that its answers are stood in for."""
+    """The runtime refuses, or stays with another model.
+
+    With a custom model server it accepts every name, so its answers are replaced here.
+    """
     session = await agent.open_session(session_id)
 
     async def say_no(*_: object, **__: object) -> None:
@@ -393,7 +394,7 @@ async def test_sessions_are_stored_until_they_are_deleted(
 async def test_a_session_that_is_deleted_while_it_answers_ends(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Whoever reads is told at once."""
+    """The reader gets the error at once."""
     model.when("doomed", Answer(chunks=["a", "b"], hold_after=1))
     session = await agent.open_session(session_id)
     held = model.holds
@@ -466,18 +467,18 @@ async def test_what_the_runtime_cannot_do_is_reported_as_such(own_options: Runti
 async def test_a_session_that_is_closed_does_nothing_more(
     agent: CopilotAgent, session_id: str
 ) -> None:
-    """Each verb says so instead of waiting."""
+    """Each method raises instead of waiting."""
     session = await agent.open_session(session_id)
     event = await event_of(session, "one")
     await session.close()
-    for verb in (
+    for call in (
         session.switch_model("m-1", ""),
         session.truncate_from(event),
         session.ask_side_question("hello?"),
         session.rename("Closed"),
     ):
         with pytest.raises(AgentError) as caught:
-            await verb
+            await call
         assert caught.value.kind is AgentErrorKind.RUNTIME
 
 

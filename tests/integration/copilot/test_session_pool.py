@@ -1,4 +1,4 @@
-"""The pool of live sessions, on the real runtime: bounded, each held by one turn at a time."""
+"""Tests the pool of live sessions on the real runtime: bounded, one turn per session at a time."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_a_session_that_does_not_open_leaves_its_place_free(
         await sessions.close()
 
 
-async def test_another_model_is_taken_up_live(
+async def test_another_model_is_used_without_opening_again(
     options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """And its effort, and given back again; the session stays the same."""
@@ -133,12 +133,12 @@ async def test_another_model_is_taken_up_live(
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=1)
         held, used = [], []
-        for setup in wanted:
-            async with sessions.acquire(name(71), setup) as session:
+        for config in wanted:
+            async with sessions.acquire(name(71), config) as session:
                 held.append(session)
                 await answer_to(session, "hello")
                 used.append((model.requests[-1].model, model.requests[-1].effort))
-                assert session.config == setup
+                assert session.config == config
         assert len(set(held)) == 1
         assert used == [("scripted-1", ""), ("m-1", ""), ("m-1", "low"), ("m-1", "")]
         await sessions.close()
@@ -155,25 +155,25 @@ async def test_other_instructions_take_opening_again(
     ]
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=1, wait_seconds=5)
-        held, told = [], []
-        for setup in roles:
-            async with sessions.acquire(name(72), setup) as session:
+        held, requests = [], []
+        for config in roles:
+            async with sessions.acquire(name(72), config) as session:
                 held.append(session)
                 await answer_to(session, f"hello {len(held)}")
-                told.append(model.requests[-1])
+                requests.append(model.requests[-1])
             assert sessions.open_count == 1
         assert len(set(held)) == 3
         assert not held[0].alive
-        assert ["pirate" in request.system for request in told] == [False, True, False]
-        assert [request.tools for request in told] == [0, 0, 1]
-        assert told[-1].prompts == ("hello 1", "hello 2", "hello 3")
+        assert ["pirate" in request.system for request in requests] == [False, True, False]
+        assert [request.tools for request in requests] == [0, 0, 1]
+        assert requests[-1].prompts == ("hello 1", "hello 2", "hello 3")
         await sessions.close()
 
 
-async def test_a_model_that_cannot_be_taken_up_leaves_the_session_free(
+async def test_a_failed_switch_of_the_model_leaves_the_session_free(
     options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn is told, and the next one has the session as it was."""
+    """The turn gets the error, and the next one gets the unchanged session."""
 
     async def say_no(*_: object, **__: object) -> None:
         raise JsonRpcError(-32603, "model not available")
@@ -193,7 +193,7 @@ async def test_a_model_that_cannot_be_taken_up_leaves_the_session_free(
         await sessions.close()
 
 
-async def test_a_session_is_opened_beforehand_where_there_is_room(options: RuntimeOptions) -> None:
+async def test_a_session_is_prewarmed_if_there_is_room(options: RuntimeOptions) -> None:
     """Never at the cost of another one, and once."""
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=1, wait_seconds=5)
@@ -216,7 +216,7 @@ async def test_a_session_is_opened_beforehand_where_there_is_room(options: Runti
         await sessions.close()
 
 
-async def test_opening_beforehand_in_vain_is_nobodys_trouble(options: RuntimeOptions) -> None:
+async def test_a_failed_prewarm_has_no_effect(options: RuntimeOptions) -> None:
     """And the place is free again; also when it is cancelled."""
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=1, wait_seconds=5)
@@ -232,7 +232,7 @@ async def test_opening_beforehand_in_vain_is_nobodys_trouble(options: RuntimeOpt
         await sessions.close()
 
 
-async def test_idle_sessions_are_let_go_and_held_ones_are_not(
+async def test_idle_sessions_are_closed_and_held_ones_are_not(
     options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """So that they can be deleted: the next turn starts afresh."""
@@ -241,12 +241,12 @@ async def test_idle_sessions_are_let_go_and_held_ones_are_not(
         async with sessions.acquire(name(91), SessionConfig()) as idle:
             await answer_to(idle, "idle")
         async with sessions.acquire(name(92), SessionConfig()) as held:
-            letting_go = asyncio.create_task(sessions.close_idle([name(91), name(92), "never-was"]))
+            closing = asyncio.create_task(sessions.close_idle([name(91), name(92), "never-was"]))
             await asyncio.sleep(0)
             async with sessions.acquire(
                 name(91), SessionConfig()
             ) as again:  # not before it is closed
-                assert letting_go.done()
+                assert closing.done()
                 assert (idle.alive, held.alive, again.alive) == (False, True, True)
         await sessions.close_idle([name(91)])
         await agent.delete_sessions([name(91)])
@@ -256,7 +256,7 @@ async def test_idle_sessions_are_let_go_and_held_ones_are_not(
         await sessions.close()
 
 
-async def test_the_runtime_is_renewed_when_nobody_holds_a_session(
+async def test_the_runtime_restarts_when_no_session_is_held(
     own_options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """Those that run finish first, those that come wait, and all remember."""
@@ -288,7 +288,9 @@ async def test_the_runtime_is_renewed_when_nobody_holds_a_session(
         await sessions.close()
 
 
-async def test_renewing_gives_up_when_a_turn_takes_too_long(own_options: RuntimeOptions) -> None:
+async def test_a_restart_is_abandoned_when_a_turn_takes_too_long(
+    own_options: RuntimeOptions,
+) -> None:
     """And everything goes on as before."""
     async with CopilotAgent(own_options) as agent:
         sessions = SessionPool(agent, size=5, wait_seconds=5)
@@ -366,10 +368,10 @@ async def test_a_turn_that_is_cancelled_while_another_session_makes_room_takes_n
         await sessions.close()
 
 
-async def test_a_reserved_session_is_nobodys_until_it_is_given_free(
+async def test_a_reserved_session_cannot_be_used_until_it_is_released(
     options: RuntimeOptions, model: ScriptedModel
 ) -> None:
-    """It is closed, can be deleted, and the turn that came meanwhile begins afresh afterwards."""
+    """It is closed and can be deleted. A turn that arrives in between then starts fresh."""
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=5, wait_seconds=10)
         async with sessions.acquire(name(131), SessionConfig()) as idle:
@@ -398,7 +400,7 @@ async def test_a_reserved_session_is_nobodys_until_it_is_given_free(
         await sessions.close()
 
 
-async def test_a_turn_does_not_wait_for_ever_for_a_reserved_session(
+async def test_a_turn_waits_a_bounded_time_for_a_reserved_session(
     options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(options) as agent:
@@ -413,7 +415,7 @@ async def test_a_turn_does_not_wait_for_ever_for_a_reserved_session(
         await sessions.close()
 
 
-async def test_whoever_is_cancelled_while_reserving_keeps_nothing_out_of_use(
+async def test_a_cancelled_reservation_blocks_no_session(
     options: RuntimeOptions,
 ) -> None:
     """Whenever it happens; and what was being closed is opened again only once it is."""

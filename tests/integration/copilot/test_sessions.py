@@ -1,4 +1,4 @@
-"""What a session of the real runtime promises: the model's answer, streamed, and a memory."""
+"""Tests sessions of the real runtime: they stream the model's answer, and have a memory."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_the_answer_is_what_the_model_said(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Streamed text, settled text and the model's words are the same."""
-    said = "Grüße, 世界! 🙂\n\n```python\nprint('<!channel>')\n```\n" * 20
-    model.when("say it", said)
+    """Streamed text, completed text and the model's text are the same."""
+    answer = "Grüße, 世界! 🙂\n\n```python\nprint('<!channel>')\n```\n" * 20
+    model.when("say it", answer)
     events = await events_of(await agent.open_session(session_id), "say it")
-    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == said
-    assert [event.text for event in events if isinstance(event, TextComplete)] == [said]
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == answer
+    assert [event.text for event in events if isinstance(event, TextComplete)] == [answer]
     assert not any(isinstance(event, AnswerStopped) for event in events)
 
 
-async def test_the_answer_comes_while_the_model_is_still_talking(
+async def test_the_answer_is_streamed_while_the_model_still_writes(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """The first words are there while the model holds the rest back."""
@@ -77,7 +77,7 @@ async def test_the_tokens_of_an_answer_are_reported(
     assert used.input_tokens > 0
 
 
-async def test_that_the_prompt_is_taken_is_reported_first(
+async def test_the_accepted_prompt_is_reported_first(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Once, with an id of its own for each prompt, also when the runtime asks on by itself."""
@@ -128,11 +128,13 @@ async def test_a_session_remembers_after_everything_was_restarted(
         )
 
 
-async def test_a_session_of_which_no_event_was_written_starts_over(
+async def test_a_session_with_an_empty_history_starts_over(
     own_options: RuntimeOptions, session_id: str
 ) -> None:
-    """A runtime that dies as soon as it has made the file leaves it so; nobody has said anything
-    in it yet, and it would never be opened again."""
+    """A runtime that dies right after it created the file leaves an empty history.
+
+    There is no prompt in it yet, and the runtime would never open it again.
+    """
     async with CopilotAgent(own_options) as agent:
         await answer_to(await agent.open_session(session_id), "hello")
     history = folder_of_sessions(own_options.data_dir) / session_id / "events.jsonl"
@@ -146,7 +148,7 @@ async def test_a_session_of_which_no_event_was_written_starts_over(
 async def test_opening_a_live_session_again_keeps_its_memory(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Nobody closed it: it is still not created over, and the older handle says that it is out."""
+    """It was not closed. It is still not created again, and the older handle is not alive."""
     older = await agent.open_session(session_id)
     await answer_to(older, "remember the milk")
     newer = await agent.open_session(session_id)
@@ -198,7 +200,7 @@ async def test_the_model_gets_our_instructions_and_no_tools(
     assert request.model == "scripted-1", "the first model that the server lists"
 
 
-async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
+async def test_a_stopped_answer_ends_at_once_and_closes_the_model_connection(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """What had come stays, the connection to the model closes, and the session goes on."""
@@ -206,10 +208,10 @@ async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
     session = await agent.open_session(session_id)
     gone = model.disconnects
     async with asyncio.timeout(30), aclosing(session.ask("endless")) as events:
-        heard: list[AgentEvent] = [await first_text(events)]
+        received: list[AgentEvent] = [await first_text(events)]
         await session.abort()
-        heard += [event async for event in events]
-    assert heard == [TextDelta(text="a"), AnswerStopped()]
+        received += [event async for event in events]
+    assert received == [TextDelta(text="a"), AnswerStopped()]
     await model.disconnected(gone + 1, within=30)
     assert session.alive
     assert await answer_to(session, "still there?") == "You said: still there?"
@@ -218,7 +220,7 @@ async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
 async def test_a_stop_before_the_model_was_asked_still_stops(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """The stop comes while the prompt is on its way: it does not get lost."""
+    """The stop comes while the prompt is being sent, and is not lost."""
     model.when("hasty", Answer(chunks=["a", "b"], hold_after=0))
     session = await agent.open_session(session_id)
     asking = asyncio.create_task(events_of(session, "hasty"))
@@ -241,7 +243,7 @@ async def test_a_stop_when_nothing_runs_does_nothing(agent: CopilotAgent, sessio
 async def test_a_reader_that_leaves_ends_the_answer(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """`aclose` aborts the answer, and nothing of it is heard in the next."""
+    """`aclose` aborts the answer, and the next answer has nothing of it."""
     model.when("long", Answer(chunks=["a", "b"], hold_after=1))
     session = await agent.open_session(session_id)
     gone = model.disconnects
@@ -272,7 +274,7 @@ async def test_a_cancelled_reader_ends_the_answer(
 async def test_a_closed_session_ends_its_answer(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Whoever reads is told, and the session can be opened anew."""
+    """The reader gets an error, and the session can be opened again."""
     model.when("closing", Answer(chunks=["a", "b"], hold_after=1))
     session = await agent.open_session(session_id)
     held = model.holds
@@ -291,7 +293,7 @@ async def test_a_closed_session_ends_its_answer(
 
 @pytest.mark.parametrize("wrong", ["", "a b", "a.b", "ä", "a/../b", "x" * 251])
 async def test_what_is_no_session_id_is_refused(agent: CopilotAgent, wrong: str) -> None:
-    """At the door, for the SDK would make up an id instead of an empty one."""
+    """Before the SDK is called, which would make up an id for an empty one."""
     with pytest.raises(AgentError) as caught:
         await agent.open_session(wrong)
     assert caught.value.kind is AgentErrorKind.RUNTIME
@@ -301,12 +303,12 @@ async def test_what_is_no_session_id_is_refused(agent: CopilotAgent, wrong: str)
 async def test_nothing_in_a_prompt_is_a_command(
     agent: CopilotAgent, model: ScriptedModel, session_id: str, text: str
 ) -> None:
-    """The model gets exactly the words of the person."""
+    """The model gets exactly the user's text."""
     assert await answer_to(await agent.open_session(session_id), text) == f"You said: {text}"
     assert model.requests[-1].prompt == text
 
 
-async def test_text_of_a_failed_try_is_taken_back(
+async def test_text_of_a_failed_attempt_is_retracted(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """The connection to the model is cut half-way; the runtime asks again and we start over."""
@@ -318,10 +320,10 @@ async def test_text_of_a_failed_try_is_taken_back(
     assert text_of(events) == "the whole answer, all of it"
 
 
-async def test_a_session_is_as_it_was_found_until_it_is_asked(
+async def test_a_session_counts_as_resumed_until_its_first_prompt(
     agent: CopilotAgent, session_id: str
 ) -> None:
-    """Opened over a history it may end in a prompt that a dead bot has left there."""
+    """An existing history may end in a prompt that a crashed bot left."""
     made = await agent.open_session(session_id)
     assert not made.resumed
     await events_of(made, "first")

@@ -1,4 +1,4 @@
-"""The demo: one command, one address, a real answer from a real model; and nothing left behind."""
+"""Tests the demo: one command, one address, a real answer of a real model, no process left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READY_SECONDS = 60.0
 ANSWER_SECONDS = 100.0
 END_SECONDS = 30.0
 
-# Somebody's real settings must not reach the tests' demo.
+# A developer's real settings must not reach the tests' demo.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -30,27 +30,27 @@ ENVIRONMENT = {
 
 
 class Started:
-    """A demo at work, as the person at the terminal sees it."""
+    """A running demo, as the user at the terminal sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.said = ""
+        self.output = ""
 
     async def until(self, pattern: str) -> re.Match[str]:
-        """What it says, up to what is looked for."""
+        """Read the output up to a match of the pattern."""
         assert self.process.stdout is not None
         async with asyncio.timeout(READY_SECONDS):
-            while not (found := re.search(pattern, self.said)):
+            while not (found := re.search(pattern, self.output)):
                 line = await self.process.stdout.readline()
-                assert line, f"the demo ended; it said:\n{self.said}"
-                self.said += line.decode()
+                assert line, f"the demo ended; it wrote:\n{self.output}"
+                self.output += line.decode()
         return found
 
     async def end(self) -> int:
         """Read it to its end; its exit status."""
         assert self.process.stdout is not None
         async with asyncio.timeout(END_SECONDS):
-            self.said += (await self.process.stdout.read()).decode()
+            self.output += (await self.process.stdout.read()).decode()
             return await self.process.wait()
 
 
@@ -97,7 +97,7 @@ def _runs(pid: int) -> bool:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    # A dead process that nobody has asked about yet is dead all the same.
+    # A zombie is a process that has ended, too.
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
@@ -118,12 +118,12 @@ async def test_what_is_python_is_answered_by_the_small_model_and_streamed(tmp_pa
         assert len(parts) >= 3, "the model, the bot and the runtime run"
         run.process.send_signal(signal.SIGINT)
         assert await run.end() == 0
-        assert run.said.endswith("Stopped.\n")
+        assert run.output.endswith("Stopped.\n")
         assert await gone(parts)
-        assert run.said.count("http://") == 1, "one address, not a choice of them"
+        assert run.output.count("http://") == 1, "one address, not a choice of them"
 
 
-async def test_a_demo_that_is_killed_takes_its_programs_along(tmp_path: Path) -> None:
+async def test_a_demo_that_is_killed_ends_its_processes(tmp_path: Path) -> None:
     async with started(tmp_path) as run:
         await run.until("ready:")
         parts = descendants(run.process.pid)
@@ -139,35 +139,35 @@ async def test_a_model_that_dies_ends_the_demo_with_a_sentence(tmp_path: Path) -
         (model,) = (pid for pid in parts if b"local_model" in command_of(pid))
         os.kill(model, signal.SIGKILL)
         assert await run.end() == 1
-        assert "The model ended by itself" in run.said
-        assert "Traceback" not in run.said
+        assert "The model ended by itself" in run.output
+        assert "Traceback" not in run.output
         assert await gone(parts)
 
 
 async def test_a_bot_that_cannot_start_says_why_and_everything_ends(tmp_path: Path) -> None:
     async with started(tmp_path, LOG_LEVEL="LOUD", MODEL_BASE_URL="http://127.0.0.1:9/v1") as run:
         assert await run.end() == 1
-    assert "The bot did not start." in run.said
-    assert "LOG_LEVEL (it is 'LOUD')" in run.said
-    assert "Traceback" not in run.said
+    assert "The bot did not start." in run.output
+    assert "LOG_LEVEL (it is 'LOUD')" in run.output
+    assert "Traceback" not in run.output
 
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        yield listening.getsockname()[1]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
 
 
 def test_a_port_in_use_is_reported_with_a_way_out(
     taken_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main.main(["--port", str(taken_port), "--data", str(tmp_path / "data")])
-    told = capsys.readouterr().err
+    error_output = capsys.readouterr().err
     assert status == 1
-    assert f"Port {taken_port} is in use" in told
-    assert f"make demo PORT={taken_port + 1}" in told
+    assert f"Port {taken_port} is in use" in error_output
+    assert f"make demo PORT={taken_port + 1}" in error_output
     assert not (tmp_path / "data").exists(), "something was started all the same"
 
 
@@ -195,7 +195,7 @@ async def test_a_broken_model_file_is_reported_and_not_waited_for(tmp_path: Path
     file.write_bytes(b"GGUF" + bytes(64))
     async with started(tmp_path / "data", "--gguf", str(file)) as run:
         assert await run.end() == 1
-    assert "The model did not start" in run.said
+    assert "The model did not start" in run.output
 
 
 def test_a_data_folder_that_cannot_be_made_is_reported(
@@ -221,7 +221,7 @@ def test_a_configured_model_is_used_instead_of_the_small_one(name: str) -> None:
     assert "given" not in model.notice + model.summary
 
 
-def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
+def test_the_users_own_file_is_preferred(tmp_path: Path) -> None:
     file = tmp_path / "clever.gguf"
     file.write_bytes(b"GGUF")
     by_argument = main.select_model({"MODEL_BASE_URL": "given"}, file)
@@ -235,4 +235,4 @@ def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
 def test_a_model_name_alone_is_explained() -> None:
     model = main.select_model({"MODEL": "clever"}, None)
     assert model.gguf is not None
-    assert "whose model it is" in model.summary
+    assert "where the model runs" in model.summary

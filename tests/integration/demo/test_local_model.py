@@ -1,4 +1,4 @@
-"""The demo's model server, with the real small model behind it."""
+"""Tests the demo's model server with the real small model."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ async def url() -> AsyncIterator[str]:
     try:
         assert process.stdout is not None
         async with asyncio.timeout(SECONDS):
-            said = (await process.stdout.readline()).decode().split()
-            assert said[0] == "ready"
-            yield said[1]
+            ready_line = (await process.stdout.readline()).decode().split()
+            assert ready_line[0] == "ready"
+            yield ready_line[1]
             process.terminate()
             assert await process.wait() == 0
     finally:
@@ -58,11 +58,11 @@ async def test_an_answer_is_streamed_and_one_that_was_cut_counts_as_ended(url: s
     assert [chunk["finish_reason"] for chunk in chunks if chunk["finish_reason"]] == ["stop"]
 
 
-async def test_it_tells_its_name_and_no_path(url: str) -> None:
+async def test_it_lists_its_name_and_no_path(url: str) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{url}/models") as answer:
-        told = await answer.text()
-    assert "SmolLM2" in json.loads(told)["data"][0]["id"]
-    assert str(Path(sys.prefix)) not in told
+        body = await answer.text()
+    assert "SmolLM2" in json.loads(body)["data"][0]["id"]
+    assert str(Path(sys.prefix)) not in body
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff"])

@@ -1,4 +1,4 @@
-"""A whole gateway on a whole sandbox: real Socket Mode, or real signed HTTP."""
+"""Fixtures: a whole gateway on a whole emulator, with real Socket Mode or real signed HTTP."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from tests.integration.slack.receiver import (
 )
 
 PING_SECONDS = 10.0
-"""Seconds between two tries of the line, as in earnest."""
+"""Interval in seconds between checks of a connection, as in production."""
 FREQUENT_PING_SECONDS = 0.2
-"""For tests whose lines go down. A machine that is busy for some of these would lose its lines."""
+"""Shorter interval for tests that break connections. A busy machine would lose its connections
+with it."""
 
 
 @dataclass
 class GatewayFixture:
-    """What a test has in hand: the people's side, and what the bot hears."""
+    """The side of the users, and the events that the bot receives."""
 
     outside: Outside
     receiver: RecordingReceiver
@@ -49,25 +50,25 @@ class GatewayFixture:
 @asynccontextmanager
 async def gateway_fixture(
     outside: Outside,
-    way: str = "socket",
+    mode: str = "socket",
     clock: Clock | None = None,
     ping_seconds: float = PING_SECONDS,
 ) -> AsyncIterator[GatewayFixture]:
-    """Listen to the sandbox by `way`: "socket" or "http"."""
-    ears, desk, clock = RecordingReceiver(), Recorder(), clock or SystemClock()
+    """Connect to the emulator by `mode`: "socket" or "http"."""
+    receiver, dispatcher, clock = RecordingReceiver(), Recorder(), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
-        door: Transport = http_transport()
-        if way == "socket":
-            door = replace(socket_transport(outside, clock=clock), ping_seconds=ping_seconds)
+        transport: Transport = http_transport()
+        if mode == "socket":
+            transport = replace(socket_transport(outside, clock=clock), ping_seconds=ping_seconds)
         client = web_client(outside, session, clock=clock)
         slack = build_adapters(client, await fetch_identity(client.web), clock)
-        orders = CommandRunner(desk, slack.publisher, clock)
-        gateway = gateway_for(client, door, ears, desk, orders, slack)
+        command_runner = CommandRunner(dispatcher, slack.publisher, clock)
+        gateway = gateway_for(client, transport, receiver, dispatcher, command_runner, slack)
         async with gateway.connection():
-            if isinstance(door, HttpTransport):
-                address = f"http://127.0.0.1:{door.port}/slack/events"
+            if isinstance(transport, HttpTransport):
+                address = f"http://127.0.0.1:{transport.port}/slack/events"
                 await outside.control("app", {"request_url": address})
-            yield GatewayFixture(outside, ears, gateway, desk, orders, slack)
+            yield GatewayFixture(outside, receiver, gateway, dispatcher, command_runner, slack)
 
 
 def gateway_for(
@@ -93,11 +94,11 @@ def gateway_for(
 
 
 def disconnected_gateway(client: SlackClient, transport: Transport) -> SlackGateway:
-    """A gateway for what goes wrong before anything is heard."""
-    desk, clock = Recorder(), SystemClock()
+    """A gateway for errors before the connection."""
+    dispatcher, clock = Recorder(), SystemClock()
     slack = build_adapters(client, IDENTITY, clock)
-    orders = CommandRunner(desk, slack.publisher, clock)
-    return gateway_for(client, transport, RecordingReceiver(), desk, orders, slack)
+    command_runner = CommandRunner(dispatcher, slack.publisher, clock)
+    return gateway_for(client, transport, RecordingReceiver(), dispatcher, command_runner, slack)
 
 
 def socket_transport(
@@ -112,12 +113,12 @@ def socket_transport(
 
 
 async def open_connections(outside: Outside) -> int:
-    """How many Socket Mode connections the bots have open."""
+    """Number of open Socket Mode connections of the bots."""
     return int((await outside.control("app"))["connections"])
 
 
 async def wait_for_connections(outside: Outside, count: int) -> None:
-    """Wait until so many are open."""
+    """Wait until `count` connections are open."""
 
     async def open_now() -> bool:
         return await open_connections(outside) == count

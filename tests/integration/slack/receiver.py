@@ -1,4 +1,4 @@
-"""Who the gateway tells in these tests: somebody who writes down what he hears."""
+"""Fakes that record what the event receiver passes on."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ IDENTITY = BotIdentity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="th
 
 
 class RecordingReceiver:
-    """Keeps what is heard; `failing` makes the next so many messages impossible to record,
-    `answering` makes a turn of each."""
+    """Records events. The next `failing` messages cannot be recorded; with `answering` each
+    message gets a turn."""
 
     def __init__(self) -> None:
-        self.heard: list[Message | EditedEvent | DeletedEvent | StoppedEvent] = []
+        self.events: list[Message | EditedEvent | DeletedEvent | StoppedEvent] = []
         self.opened: list[HomeOpenedEvent] = []
-        """Whose direct messages with the bot were opened."""
+        """The events of opened direct messages."""
         self.failing = 0
         self.answering = False
         self.attempts = 0
@@ -51,7 +51,7 @@ class RecordingReceiver:
 
     @property
     def messages(self) -> list[Message]:
-        return [fact for fact in self.heard if isinstance(fact, Message)]
+        return [fact for fact in self.events if isinstance(fact, Message)]
 
     @property
     def callbacks(self) -> Callbacks:
@@ -66,13 +66,13 @@ class RecordingReceiver:
     async def wait_until(
         self, holds: Callable[[RecordingReceiver], bool], seconds: float = 10.0
     ) -> None:
-        """Wait until what has been heard is enough; fails after `seconds`."""
+        """Wait until `holds` returns True; fails after `seconds`."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 
     async def wait_until_attempted(self, times: int) -> None:
-        """Wait until so many messages have been brought, whether they can be kept or not."""
-        await self.wait_until(lambda ears: ears.attempts >= times)
+        """Wait until `times` messages were delivered, recorded or not."""
+        await self.wait_until(lambda receiver: receiver.attempts >= times)
 
     async def _on_message(self, message: Message) -> AcceptResult:
         self.attempts += 1
@@ -98,7 +98,7 @@ class RecordingReceiver:
         return (edited.channel, edited.ts) in self._turns
 
     async def _record(self, fact: Message | EditedEvent | DeletedEvent | StoppedEvent) -> None:
-        self.heard.append(fact)
+        self.events.append(fact)
         await self._notify()
 
     async def _notify(self) -> None:
@@ -107,14 +107,14 @@ class RecordingReceiver:
 
 
 class FakeQuestionOutbox:
-    """Keeps the questions that are on their way, as long as the test lasts."""
+    """Stores pending questions in memory."""
 
-    def __init__(self, ears: RecordingReceiver) -> None:
-        self._ears = ears
+    def __init__(self, receiver: RecordingReceiver) -> None:
+        self._receiver = receiver
         self._kept: dict[str, PendingQuestion] = {}
 
     async def save_question(self, question: PendingQuestion) -> bool:
-        if question.event_id in {message.event_id for message in self._ears.messages}:
+        if question.event_id in {message.event_id for message in self._receiver.messages}:
             return False
         return self._kept.setdefault(question.event_id, question) is question
 
@@ -126,15 +126,15 @@ class FakeQuestionOutbox:
 
 
 class AllowAllAdmission(AdmissionCheck):
-    """Answers everybody whom the bot answers where nothing is set, as often as they like."""
+    """Admits the users of the default access configuration, without quotas."""
 
-    def __init__(self, people: UserDirectory) -> None:
-        self._access = AccessPolicy(people, AccessConfig())
+    def __init__(self, users: UserDirectory) -> None:
+        self._access = AccessPolicy(users, AccessConfig())
 
     async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
-        person = await self._access.fetch_user(user_id)
-        out = await self._access.channel_denial(person, channel, external=external)
-        return "" if out is None else access_texts.DENIAL_TEXTS[out]
+        user = await self._access.fetch_user(user_id)
+        denial = await self._access.channel_denial(user, channel, external=external)
+        return "" if denial is None else access_texts.DENIAL_TEXTS[denial]
 
 
 def event_receiver_for(
@@ -143,17 +143,19 @@ def event_receiver_for(
     record_seconds: float = 10.0,
     dispatcher: Recorder | None = None,
 ) -> EventReceiver:
-    """An intake that has no Slack to call: for what needs none."""
+    """A receiver without a Slack to call."""
     web = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
     dispatcher, clock = dispatcher or Recorder(), SystemClock()
     client = SlackClient(web, ApiCaller(clock))
     slack = build_adapters(client, IDENTITY, clock)
-    gate = AllowAllAdmission(slack.users)
-    book = OutboxConfig(store=FakeQuestionOutbox(receiver), clock=clock)
-    questions = QuestionOutbox(client, IDENTITY, receiver.callbacks.on_message, book, gate)
-    asking = QuestionService(IDENTITY, questions, book, background, gate)
-    orders = CommandRunner(dispatcher, slack.publisher, clock)
-    home = HomeTabPublisher(client, slack.publisher.permalinks, dispatcher.home)
+    admission = AllowAllAdmission(slack.users)
+    outbox_config = OutboxConfig(store=FakeQuestionOutbox(receiver), clock=clock)
+    outbox = QuestionOutbox(
+        client, IDENTITY, receiver.callbacks.on_message, outbox_config, admission
+    )
+    question_service = QuestionService(IDENTITY, outbox, outbox_config, background, admission)
+    command_runner = CommandRunner(dispatcher, slack.publisher, clock)
+    home_tab = HomeTabPublisher(client, slack.publisher.permalinks, dispatcher.home)
     return EventReceiver(
         client,
         IDENTITY,
@@ -164,11 +166,11 @@ def event_receiver_for(
             IDENTITY,
             background,
             slack.users,
-            asking,
-            orders,
+            question_service,
+            command_runner,
             dispatcher.known,
-            home,
+            home_tab,
         ),
-        home,
+        home_tab,
         record_seconds,
     )

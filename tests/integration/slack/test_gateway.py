@@ -1,4 +1,4 @@
-"""The bot hears Slack, by Socket Mode and by signed HTTP alike, and loses nothing of it."""
+"""The bot receives all events, by Socket Mode and by signed HTTP alike."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ async def socket_bot(outside: Outside) -> AsyncIterator[GatewayFixture]:
 
 
 async def received(bot: GatewayFixture, count: int) -> list[Message]:
-    """The messages, once there are this many."""
-    await bot.receiver.wait_until(lambda ears: len(ears.messages) >= count)
+    """The received messages, once there are `count`."""
+    await bot.receiver.wait_until(lambda receiver: len(receiver.messages) >= count)
     return bot.receiver.messages
 
 
-async def test_the_bot_knows_who_it_is(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    assert (us.team, us.name) == (TEAM, "threadpilot")
-    assert us.user == await bot.outside.id_of(BOT)
+async def test_the_bot_knows_its_identity(bot: GatewayFixture) -> None:
+    identity = await bot.gateway.identity()
+    assert (identity.team, identity.name) == (TEAM, "threadpilot")
+    assert identity.user == await bot.outside.id_of(BOT)
 
 
-async def test_a_mention_is_received_once_although_slack_tells_it_twice(
+async def test_a_mention_is_received_once_although_slack_sends_it_twice(
     bot: GatewayFixture,
 ) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "@threadpilot what is <Python> & why?")
@@ -72,11 +72,11 @@ async def test_a_mention_is_received_once_although_slack_tells_it_twice(
     assert message.text == "what is <Python> & why?"
     assert (message.trigger, message.ts, message.starts_thread) == (Trigger.MENTION, ts, True)
     assert (message.thread.team, message.thread.channel) == (TEAM, GENERAL)
-    await bot.receiver.wait_until(lambda ears: ears.attempts == 2)
+    await bot.receiver.wait_until(lambda receiver: receiver.attempts == 2)
     assert len(bot.receiver.messages) == 1
 
 
-async def test_threads_are_followed_and_words_to_others_are_distinguished(
+async def test_threads_are_followed_and_messages_to_others_are_distinguished(
     bot: GatewayFixture,
 ) -> None:
     root = await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
@@ -84,8 +84,8 @@ async def test_threads_are_followed_and_words_to_others_are_distinguished(
     await bot.outside.say(BOB, GENERAL, "<@UALICE> lunch?", thread_ts=root)
     await bot.outside.say(BOB, GENERAL, "not for the bot at all")
     messages = await received(bot, 3)
-    told = {(one.user, one.trigger) for one in messages}
-    assert told == {
+    events = {(one.user, one.trigger) for one in messages}
+    assert events == {
         ("UALICE", Trigger.MENTION),
         ("UALICE", Trigger.FOLLOW_UP),
         ("UBOB", Trigger.OVERHEARD),
@@ -94,8 +94,8 @@ async def test_threads_are_followed_and_words_to_others_are_distinguished(
 
 
 async def test_a_direct_message_is_for_the_bot(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
+    identity = await bot.gateway.identity()
+    opened = await bot.outside.act("conversations.open", ALICE, users=identity.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
     (message,) = await received(bot, 1)
@@ -103,7 +103,7 @@ async def test_a_direct_message_is_for_the_bot(bot: GatewayFixture) -> None:
     assert (message.thread.channel, message.thread.root_ts) == (channel, ts)
 
 
-async def test_a_person_of_another_workspace_is_distinguished(bot: GatewayFixture) -> None:
+async def test_a_user_of_another_workspace_is_distinguished(bot: GatewayFixture) -> None:
     await bot.outside.say(EVE, GENERAL, "@threadpilot hello")
     (message,) = await received(bot, 1)
     assert message.external
@@ -111,9 +111,9 @@ async def test_a_person_of_another_workspace_is_distinguished(bot: GatewayFixtur
     assert message.thread.team == TEAM
 
 
-async def test_what_the_bot_says_itself_is_not_received(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    await bot.outside.say(BOT, GENERAL, f"I am <@{us.user}>")
+async def test_the_bots_own_messages_are_ignored(bot: GatewayFixture) -> None:
+    identity = await bot.gateway.identity()
+    await bot.outside.say(BOT, GENERAL, f"I am <@{identity.user}>")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     assert [one.user for one in await received(bot, 1)] == ["UALICE"]
 
@@ -124,31 +124,31 @@ async def test_an_edit_a_deletion_and_stop_are_received(bot: GatewayFixture) -> 
     edited = {"channel": GENERAL, "ts": ts, "text": "@threadpilot hello"}
     await bot.outside.act("chat.update", ALICE, **edited)
     await bot.receiver.wait_until(
-        lambda ears: any(isinstance(fact, EditedEvent) for fact in ears.heard)
+        lambda receiver: any(isinstance(fact, EditedEvent) for fact in receiver.events)
     )
     await bot.outside.act(
         "agents.sessions.setStatus", BOT, channel_id=GENERAL, thread_ts=ts, status="processing"
     )
     await bot.outside.act("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=ts)
     await bot.receiver.wait_until(
-        lambda ears: any(isinstance(fact, StoppedEvent) for fact in ears.heard)
+        lambda receiver: any(isinstance(fact, StoppedEvent) for fact in receiver.events)
     )
     await bot.outside.act("chat.delete", ALICE, channel=GENERAL, ts=ts)
     await bot.receiver.wait_until(
-        lambda ears: any(isinstance(fact, DeletedEvent) for fact in ears.heard)
+        lambda receiver: any(isinstance(fact, DeletedEvent) for fact in receiver.events)
     )
-    told = [fact for fact in bot.receiver.heard if not isinstance(fact, Message)]
-    assert told[0] == EditedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE", text="hello")
-    assert isinstance(told[1], StoppedEvent)
-    assert (told[1].thread.root_ts, told[1].user) == (ts, "UALICE")
-    assert told[2] == DeletedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE")
+    events = [fact for fact in bot.receiver.events if not isinstance(fact, Message)]
+    assert events[0] == EditedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE", text="hello")
+    assert isinstance(events[1], StoppedEvent)
+    assert (events[1].thread.root_ts, events[1].user) == (ts, "UALICE")
+    assert events[2] == DeletedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE")
 
 
-async def test_a_message_that_could_not_be_recorded_comes_again(bot: GatewayFixture) -> None:
+async def test_a_message_that_could_not_be_recorded_is_sent_again(bot: GatewayFixture) -> None:
     """Not acknowledged, so Slack repeats it: at once, after a minute, after five."""
     bot.receiver.failing = 2  # both events of the mention
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    await bot.receiver.wait_until(lambda ears: ears.attempts >= 2)
+    await bot.receiver.wait_until(lambda receiver: receiver.attempts >= 2)
     assert bot.receiver.messages == []
     await bot.outside.advance(4)
     await received(bot, 1)
@@ -158,8 +158,8 @@ async def test_a_message_that_could_not_be_recorded_comes_again(bot: GatewayFixt
 async def test_a_repeated_event_is_acknowledged_and_recorded_once(bot: GatewayFixture) -> None:
     await bot.outside.control("faults", {"events": "redeliver", "times": 2})
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    await bot.receiver.wait_until(lambda ears: ears.attempts >= 2)
-    await bot.outside.advance(1)  # what is signed a second later is another request
+    await bot.receiver.wait_until(lambda receiver: receiver.attempts >= 2)
+    await bot.outside.advance(1)  # with a signature of a second later it is another request
     await bot.outside.control("faults", {"events": "duplicate", "times": 2})
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello again")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot bye")
@@ -167,14 +167,14 @@ async def test_a_repeated_event_is_acknowledged_and_recorded_once(bot: GatewayFi
     assert sorted(one.text for one in messages) == ["bye", "hello", "hello again"]
 
 
-async def test_many_at_once_are_all_received(bot: GatewayFixture) -> None:
+async def test_many_messages_at_once_are_all_received(bot: GatewayFixture) -> None:
     for number in range(25):
         await bot.outside.say(ALICE, GENERAL, f"@threadpilot number {number}")
     messages = await received(bot, 25)
     assert {one.text for one in messages} == {f"number {n}" for n in range(25)}
 
 
-async def test_one_message_that_takes_long_does_not_keep_others_waiting(
+async def test_one_slow_message_does_not_delay_others(
     bot: GatewayFixture,
 ) -> None:
     bot.receiver.released.clear()
@@ -183,35 +183,37 @@ async def test_one_message_that_takes_long_does_not_keep_others_waiting(
     edited = {"channel": GENERAL, "ts": ts, "text": "hello"}
     await bot.outside.act("chat.update", ALICE, **edited)
     await bot.receiver.wait_until(
-        lambda ears: any(isinstance(fact, EditedEvent) for fact in ears.heard)
+        lambda receiver: any(isinstance(fact, EditedEvent) for fact in receiver.events)
     )
     assert bot.receiver.messages == []
     bot.receiver.released.set()
     assert [one.text for one in await received(bot, 1)] == ["slow"]
 
 
-async def test_nothing_is_received_of_a_channel_without_the_bot(bot: GatewayFixture) -> None:
+async def test_nothing_is_received_from_a_channel_without_the_bot(bot: GatewayFixture) -> None:
     await bot.outside.say(ALICE, SECRET, "@threadpilot psst")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     assert [one.text for one in await received(bot, 1)] == ["hello"]
 
 
-# Socket Mode's own trouble ----------------------------------------------------------------------
+# Errors of Socket Mode --------------------------------------------------------------------------
 
 
 async def received_again(bot: GatewayFixture) -> None:
-    """Speak until the bot hears it: what is said before the new line is up comes a minute later."""
+    """Post until the bot receives it: a message before the new connection comes a minute later."""
 
-    async def heard_one() -> bool:
+    async def one_received() -> bool:
         await bot.outside.say(ALICE, GENERAL, "@threadpilot still there?")
         return bool(bot.receiver.messages)
 
-    await wait_until(heard_one, "a line is up again", max_wait=20)
+    await wait_until(one_received, "a line is up again", max_wait=20)
     assert bot.receiver.messages[0].text == "still there?"
 
 
 @pytest.mark.parametrize("trouble", ["drop", "half-open"])
-async def test_a_broken_connection_is_mended(socket_bot: GatewayFixture, trouble: str) -> None:
+async def test_a_broken_connection_is_replaced_by_a_new_one(
+    socket_bot: GatewayFixture, trouble: str
+) -> None:
     outside = socket_bot.outside
     before = len(await outside.calls("apps.connections.open"))
     await outside.control("faults", {"socket": trouble})
@@ -219,11 +221,11 @@ async def test_a_broken_connection_is_mended(socket_bot: GatewayFixture, trouble
     async def mended() -> bool:
         return len(await outside.calls("apps.connections.open")) > before
 
-    await wait_until(mended, "a new line is asked for")
+    await wait_until(mended, "a new connection URL is requested")
     await received_again(socket_bot)
 
 
-async def test_a_connection_url_that_is_refused_is_not_tried_for_ever(
+async def test_a_refused_connection_url_is_not_retried_without_end(
     socket_bot: GatewayFixture,
 ) -> None:
     outside = socket_bot.outside
@@ -253,7 +255,7 @@ async def test_a_connection_that_stays_down_is_replaced(
     assert "ticket=" not in caplog.text
 
 
-async def test_slack_asking_for_a_new_connection_is_obeyed(socket_bot: GatewayFixture) -> None:
+async def test_a_connection_is_renewed_when_slack_asks_for_it(socket_bot: GatewayFixture) -> None:
     outside = socket_bot.outside
     before = len(await outside.calls("apps.connections.open"))
     await outside.control("faults", {"socket": "disconnect"})
@@ -261,19 +263,19 @@ async def test_slack_asking_for_a_new_connection_is_obeyed(socket_bot: GatewayFi
     async def renewed() -> bool:
         return len(await outside.calls("apps.connections.open")) > before
 
-    await wait_until(renewed, "a new line is asked for")
+    await wait_until(renewed, "a new connection URL is requested")
     await received_again(socket_bot)
 
 
-async def test_another_program_on_the_same_token_is_warned_of(
+async def test_another_program_with_the_same_token_is_logged(
     socket_bot: GatewayFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each event goes to one of them only: a bot that is sometimes silent."""
+    """Each event goes to only one of the programs, so the bot misses some."""
     async with gateway_fixture(socket_bot.outside):
         assert "another program uses this SLACK_APP_TOKEN" in caplog.text
 
 
-async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:
+async def test_closing_ends_all_running_work(outside: Outside) -> None:
     before = asyncio.all_tasks()
     for way in ("socket", "http"):
         async with gateway_fixture(outside, way) as bot:
@@ -290,8 +292,8 @@ async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:
 
 async def test_a_refused_app_token_is_one_clear_error(outside: Outside) -> None:
     async with aiohttp.ClientSession() as session:
-        door = socket_transport(outside, token="xapp-wrong")
-        gateway = disconnected_gateway(web_client(outside, session), door)
+        transport = socket_transport(outside, token="xapp-wrong")
+        gateway = disconnected_gateway(web_client(outside, session), transport)
         with pytest.raises(SlackError) as caught:
             async with gateway.connection():
                 pass

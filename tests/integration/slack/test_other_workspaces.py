@@ -1,5 +1,6 @@
-"""An app may be installed in several workspaces, and a channel may be shared between several: what
-people operate is heard where the bot is installed, and nowhere else."""
+"""An app may be installed in several workspaces, and a channel shared between several.
+
+Interactions are accepted for the workspace in which the bot is installed, and for no other."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ VIEW: dict[str, Any] = SUBMISSION["view"] | {"callback_id": manifest.ASK_MODAL}
 
 @asynccontextmanager
 async def operated() -> AsyncIterator[tuple[EventReceiver, Recorder]]:
-    """An intake, and the desk that its orders come to."""
-    background, desk = BackgroundTasks(), Recorder()
-    yield event_receiver_for(RecordingReceiver(), background, dispatcher=desk), desk
+    """A receiver, and the dispatcher that gets its commands."""
+    background, dispatcher = BackgroundTasks(), Recorder()
+    yield event_receiver_for(RecordingReceiver(), background, dispatcher=dispatcher), dispatcher
     await background.close()
 
 
@@ -43,17 +44,17 @@ def ours(payload: dict[str, Any], **more: Any) -> dict[str, Any]:
         ours(COMMAND, team=None, team_id=OTHER),
         ours(BUTTON_PRESS, team={"id": OTHER}),
         ours(BUTTON_PRESS, team={"id": OTHER}, user={"id": "UEVE", "team_id": IDENTITY.team}),
-        # Installed for a whole organization, Slack names no team but the person's.
+        # For an app installed in a whole organization Slack names only the user's team.
         ours(BUTTON_PRESS, team=None, team_id=None, user={"id": "UEVE", "team_id": OTHER}),
     ],
 )
-async def test_what_is_ordered_in_another_workspace_is_not_carried_out(
+async def test_a_command_in_another_workspace_does_not_run(
     body: dict[str, Any],
 ) -> None:
-    async with operated() as (intake, desk):
+    async with operated() as (intake, dispatcher):
         answer = await intake.deliver(body)
     assert (answer.status, answer.body) == (200, "")
-    assert desk.taken == []
+    assert dispatcher.recorded == []
 
 
 @pytest.mark.parametrize(
@@ -70,20 +71,22 @@ async def test_nothing_is_asked_for_another_workspace(body: dict[str, Any]) -> N
     assert (answer.status, answer.body) == (200, "")
 
 
-async def test_what_is_ordered_here_is_carried_out() -> None:
-    async with operated() as (intake, desk):
+async def test_a_command_in_this_workspace_runs() -> None:
+    async with operated() as (intake, dispatcher):
         await intake.deliver(ours(COMMAND, trigger_id="1"))
         await intake.deliver(ours(BUTTON_PRESS, trigger_id="2"))
-        await desk.wait_until(lambda desk: len(desk.taken) == 2)
+        await dispatcher.wait_until(lambda dispatcher: len(dispatcher.recorded) == 2)
 
 
-async def test_people_of_other_workspaces_operate_the_bot_in_a_shared_channel() -> None:
-    """Whether they may is decided by who they are, and told."""
+async def test_users_of_other_workspaces_operate_the_bot_in_a_shared_channel() -> None:
+    """The access rules decide about such a user, who is notified."""
     eve = {"id": "UEVE", "team_id": OTHER}
-    async with operated() as (intake, desk):
+    async with operated() as (intake, dispatcher):
         await intake.deliver(ours(BUTTON_PRESS, user=eve))
-        await desk.wait_until(lambda desk: [order.user for order in desk.taken] == ["UEVE"])
-        # Of a modal, `team` is where its sender is.
+        await dispatcher.wait_until(
+            lambda dispatcher: [recorded.user for recorded in dispatcher.recorded] == ["UEVE"]
+        )
+        # For a modal, `team` is the workspace of its user.
         view = VIEW | {"app_installed_team_id": IDENTITY.team, "private_metadata": ""}
         answer = await intake.deliver(ours(SUBMISSION, view=view, user=eve, team={"id": OTHER}))
     assert slack_texts.WENT_WRONG in answer.body

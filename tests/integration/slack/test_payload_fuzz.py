@@ -1,4 +1,4 @@
-"""Fuzz: real payloads of Slack with anything in any place of them, at every door."""
+"""Fuzzes real payloads of Slack with odd values anywhere in them, on both transports."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ ODD = st.one_of(
 
 
 def places(payload: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a payload."""
+    """Every path in a payload."""
     found = [path] if path else []
     if isinstance(payload, dict):
         for name, inner in payload.items():
@@ -166,7 +166,7 @@ def places(payload: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
 
 @st.composite
 def mutated(draw: st.DrawFn, payloads: list[dict[str, Any]]) -> Any:
-    """A payload with something odd, or nothing, in up to four places of it."""
+    """A payload with an odd value, or none, at up to four paths."""
     payload = copy.deepcopy(draw(st.sampled_from(payloads)))
     for _ in range(draw(st.integers(1, 4))):
         *way, last = draw(st.sampled_from(places(payload)))
@@ -183,7 +183,7 @@ def mutated(draw: st.DrawFn, payloads: list[dict[str, Any]]) -> Any:
 
 
 def texts_in(fact: object) -> list[str]:
-    """Every text in a fact."""
+    """Every text in a parsed value."""
     if isinstance(fact, Enum):
         return []
     if isinstance(fact, str):
@@ -197,7 +197,7 @@ def texts_in(fact: object) -> list[str]:
 
 @given(mutated(EVENTS))
 def test_whatever_an_event_holds_it_is_a_sound_fact_or_none_of_ours(payload: Any) -> None:
-    """Never an error; never a message of another workspace, by ourselves, or without a place."""
+    """Never an error, and never a message of another workspace, of the bot or without a channel."""
     fact = parse_event(payload, IDENTITY)
     if isinstance(fact, Message):
         assert fact.thread.team == IDENTITY.team
@@ -212,12 +212,14 @@ def test_whatever_an_event_holds_it_is_a_sound_fact_or_none_of_ours(payload: Any
 def test_an_event_of_a_workspace_that_is_not_ours_is_left_alone() -> None:
     foreign = callback(MESSAGE) | {"team_id": "T0EVIL", "authorizations": [{"team_id": "T0EVIL"}]}
     assert not isinstance(parse_event(foreign, IDENTITY), Message)
-    shared = callback(MESSAGE) | {"team_id": "T0EVIL"}  # Slack Connect: theirs, but delivered to us
+    shared = callback(MESSAGE) | {
+        "team_id": "T0EVIL"
+    }  # Slack Connect: of another workspace, but delivered to the bot
     assert isinstance(parse_event(shared, IDENTITY), Message)
 
 
 @given(mutated(OTHERS))
-def test_whatever_people_operate_holds_it_is_a_sound_fact_or_none(payload: Any) -> None:
+def test_any_interaction_payload_gives_a_valid_value_or_none(payload: Any) -> None:
     order = parse_command_press(payload, IDENTITY)
     if isinstance(order, CommandPress):
         assert order.command.team == IDENTITY.team
@@ -247,7 +249,7 @@ values = st.one_of(
 
 @given(values)
 def test_whatever_a_button_carries_is_a_command_of_sound_parts_or_none(value: str) -> None:
-    """Values are ours, but come back by way of people's machines."""
+    """The bot writes these values, but they come back from users' machines."""
     found = parse_button_value(value)
     if found is not None:
         assert len(value) <= MAX_BUTTON_VALUE_CHARS
@@ -264,27 +266,27 @@ def test_whatever_a_button_carries_is_a_command_of_sound_parts_or_none(value: st
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(EVENTS))
 async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payload: Any) -> None:
-    """Never an exception, and only what could not be recorded is asked for again, for nonsense
-    would come for ever."""
-    background, ears = BackgroundTasks(), RecordingReceiver()
-    answer = await event_receiver_for(ears, background).deliver(payload)
+    """Never an exception, and Slack repeats only what could not be recorded: a malformed payload
+    would be repeated without end."""
+    background, receiver = BackgroundTasks(), RecordingReceiver()
+    answer = await event_receiver_for(receiver, background).deliver(payload)
     assert answer.status in ((200,) if payload.get("type") == "event_callback" else (200, 500))
     await background.close(0)
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(OTHERS))
-async def test_whatever_people_operate_is_answered(payload: Any) -> None:
-    """Slack asks for none of it again; what makes no sense at all may be an error to who did it."""
-    background, ears = BackgroundTasks(), RecordingReceiver()
-    answer = await event_receiver_for(ears, background).deliver(payload)
+async def test_any_interaction_is_answered(payload: Any) -> None:
+    """Slack repeats none of them; a malformed one may show an error to its user."""
+    background, receiver = BackgroundTasks(), RecordingReceiver()
+    answer = await event_receiver_for(receiver, background).deliver(payload)
     assert answer.status in (200, 500)
-    assert ears.messages == []
+    assert receiver.messages == []
     await background.close(0)
 
 
 @pytest.mark.parametrize("payload", [*EVENTS, *OTHERS])
 def test_what_is_mutated_is_sound_to_begin_with(payload: dict[str, Any]) -> None:
-    """Bolt takes each of them: the mutations begin at what Slack really sends."""
+    """Bolt accepts each of them: the mutations start from real payloads of Slack."""
     AsyncBoltRequest(mode="socket_mode", body=payload, headers={})
     assert places(payload)

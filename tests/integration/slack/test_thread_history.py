@@ -1,4 +1,4 @@
-"""What was said in a thread comes with names and labels, the newest of it, and never as markup."""
+"""Thread history has the newest messages with names and labels, and never markup."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ async def test_everybody_comes_with_name_and_label_and_readable_words(
     assert earlier.root is not None
     assert (earlier.root.name, earlier.root.kind) == ("alice", UserKind.MEMBER)
     assert earlier.root.text == "shall we ship (https://example.com) & go?"
-    told = [(said.user, said.name, said.kind, said.is_own) for said in earlier.newest]
-    assert told == [
+    messages = [
+        (message.user, message.name, message.kind, message.is_own) for message in earlier.newest
+    ]
+    assert messages == [
         ("UBOB", "bob", UserKind.MEMBER, False),
         ("UEVE", "eve", UserKind.EXTERNAL, False),
         ("U0PILOT", "threadpilot", UserKind.BOT, True),
@@ -82,7 +84,7 @@ async def test_the_newest_are_kept_and_the_others_counted(thread: ThreadFixture)
     for number in range(6):
         await thread.say(BOB, f"message {number}")
     earlier = await thread.excerpt(most=2)
-    assert [said.text for said in earlier.newest] == ["message 4", "message 5"]
+    assert [message.text for message in earlier.newest] == ["message 4", "message 5"]
     assert earlier.omitted_count == 4
     assert earlier.root is not None
 
@@ -92,7 +94,7 @@ async def test_a_stretch_is_open_at_both_ends_and_the_root_may_lie_before_it(
 ) -> None:
     marks = [await thread.say(BOB, f"message {number}") for number in range(5)]
     earlier = await thread.excerpt(after=marks[1], before=marks[4])
-    assert [said.text for said in earlier.newest] == ["message 2", "message 3"]
+    assert [message.text for message in earlier.newest] == ["message 2", "message 3"]
     assert earlier.root is None
     before_all = await thread.excerpt(before=thread.root)
     assert (before_all.root, list(before_all.newest)) == (None, [])
@@ -102,7 +104,7 @@ async def test_a_long_thread_is_read_page_by_page(thread: ThreadFixture) -> None
     for number in range(230):
         await thread.say(BOB, f"message {number}")
     earlier = await thread.excerpt(most=3)
-    assert [said.text for said in earlier.newest][-1] == "message 229"
+    assert [message.text for message in earlier.newest][-1] == "message 229"
     assert earlier.omitted_count == 227
     assert len(await thread.outside.calls("conversations.replies")) == 2
 
@@ -115,12 +117,12 @@ async def test_the_whole_of_a_long_reply_is_read_also_where_its_plain_text_is_cu
         {"type": "context", "elements": [{"type": "plain_text", "text": "small print"}]},
     ]
     await thread.say(BOT, "the…", blocks=blocks)
-    (said,) = (await thread.excerpt()).newest
-    assert said.text == "the **whole** answer"
+    (message,) = (await thread.excerpt()).newest
+    assert message.text == "the **whole** answer"
     assert message_text({"text": "plain", "blocks": [{"type": "section"}]}) == "plain"
 
 
-async def test_who_cannot_be_looked_up_goes_by_their_id(thread: ThreadFixture) -> None:
+async def test_a_user_who_cannot_be_looked_up_is_shown_by_id(thread: ThreadFixture) -> None:
     await thread.say(EVE, "hello")
     fault = {"method": "users.info", "times": 9, "kind": "500"}
     await thread.outside.control("faults", fault)
@@ -130,16 +132,16 @@ async def test_who_cannot_be_looked_up_goes_by_their_id(thread: ThreadFixture) -
     assert earlier.newest[0].kind is UserKind.EXTERNAL
 
 
-async def test_what_is_no_message_of_anybody_is_left_out(thread: ThreadFixture) -> None:
+async def test_a_message_without_an_author_is_left_out(thread: ThreadFixture) -> None:
     await thread.say(BOB, "a reply")
     await thread.outside.act("chat.delete", ALICE, channel=GENERAL, ts=thread.root)
     earlier = await thread.excerpt()
     assert earlier.root is None
-    assert [said.text for said in earlier.newest] == ["a reply"]
+    assert [message.text for message in earlier.newest] == ["a reply"]
 
 
 async def test_another_bots_messages_go_by_its_name(thread: ThreadFixture) -> None:
-    """The sandbox has one bot; this is a message as Slack shows another one's."""
+    """The emulator has one bot; this is a message of another one as Slack shows it."""
     message = {
         "ts": "1790000000.000200",
         "subtype": "bot_message",
@@ -147,10 +149,10 @@ async def test_another_bots_messages_go_by_its_name(thread: ThreadFixture) -> No
         "username": "deployer",
         "text": "deployed &lt;v2&gt;",
     }
-    said = thread.thread_history._parse_message(message)  # noqa: SLF001
-    assert said is not None
-    assert (said.user, said.name, said.kind) == ("B0OTHER", "deployer", UserKind.BOT)
-    assert (said.text, said.is_own) == ("deployed <v2>", False)
+    parsed = thread.thread_history._parse_message(message)  # noqa: SLF001
+    assert parsed is not None
+    assert (parsed.user, parsed.name, parsed.kind) == ("B0OTHER", "deployer", UserKind.BOT)
+    assert (parsed.text, parsed.is_own) == ("deployed <v2>", False)
 
 
 async def test_a_thread_that_cannot_be_read_is_an_error_of_slack(thread: ThreadFixture) -> None:

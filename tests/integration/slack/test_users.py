@@ -1,4 +1,4 @@
-"""Who people are and what they see, as a real sandbox tells it over real HTTP."""
+"""Users and the channels that they see, from a real emulator over real HTTP."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UsersFixture:
     clock: ManualClock
     slack: SlackAdapters
 
-    async def asked(self, method: str) -> int:
+    async def count_calls(self, method: str) -> int:
         return len(await self.outside.calls(method))
 
 
@@ -58,7 +58,7 @@ async def users() -> AsyncIterator[UsersFixture]:
         ("U0PILOT", "threadpilot", UserKind.BOT, False),
     ],
 )
-async def test_people_are_distinguished(
+async def test_kinds_of_users_are_distinguished(
     users: UsersFixture, user: str, name: str, kind: UserKind, *, admin: bool
 ) -> None:
     person = await users.slack.users.get_user(user)
@@ -86,26 +86,26 @@ def test_kinds_that_the_emulator_does_not_have_are_distinguished_too(
 
 
 @pytest.mark.parametrize("found", [None, {}, {"team_id": 7}, []])
-def test_a_person_without_a_workspace_is_an_error_of_slack(found: object) -> None:
+def test_a_user_without_a_workspace_is_an_error_of_slack(found: object) -> None:
     with pytest.raises(SlackError):
         _parse_user("U1", found, IDENTITY)
 
 
-async def test_somebody_is_remembered_for_ten_minutes(users: UsersFixture) -> None:
+async def test_a_user_is_cached_for_ten_minutes(users: UsersFixture) -> None:
     for _ in range(2):
         await users.slack.users.get_user("UBOB")
-    assert await users.asked("users.info") == 1
+    assert await users.count_calls("users.info") == 1
     await users.clock.advance(601)
     await users.slack.users.get_user("UBOB")
-    assert await users.asked("users.info") == 2
+    assert await users.count_calls("users.info") == 2
 
 
-async def test_who_somebody_is_just_now_is_asked_each_time_by_one_call(users: UsersFixture) -> None:
+async def test_a_fresh_user_is_fetched_each_time_by_one_call(users: UsersFixture) -> None:
     for number in range(1, 4):
         assert not (await users.slack.users.fetch_user("UBOB")).is_cached
-        assert await users.asked("users.info") == number
+        assert await users.count_calls("users.info") == number
     assert (await users.slack.users.get_user("UBOB")).is_cached
-    assert await users.asked("users.info") == 3
+    assert await users.count_calls("users.info") == 3
 
 
 @pytest.mark.parametrize("trouble", [{"kind": "500"}, {"kind": "error", "error": "missing_scope"}])
@@ -119,7 +119,7 @@ async def test_what_is_remembered_counts_in_trouble_and_says_so(
     assert not (await users.slack.users.fetch_user("UALICE")).is_cached
 
 
-async def test_of_who_is_gone_nothing_is_remembered(users: UsersFixture) -> None:
+async def test_a_removed_user_is_dropped_from_the_cache(users: UsersFixture) -> None:
     await users.slack.users.fetch_user("UBOB")
     fault = {"method": "users.info", "times": 2, "kind": "error", "error": "user_not_found"}
     await users.outside.control("faults", fault)
@@ -128,7 +128,7 @@ async def test_of_who_is_gone_nothing_is_remembered(users: UsersFixture) -> None
             await users.slack.users.fetch_user("UBOB")
 
 
-async def test_somebody_unknown_is_an_error_of_slack(users: UsersFixture) -> None:
+async def test_an_unknown_user_is_an_error_of_slack(users: UsersFixture) -> None:
     with pytest.raises(SlackError) as caught:
         await users.slack.users.get_user("U0NOBODY")
     assert caught.value.code == "user_not_found"
@@ -146,7 +146,7 @@ async def test_somebody_unknown_is_an_error_of_slack(users: UsersFixture) -> Non
         ("UALICE", "C0NOWHERE", False),
     ],
 )
-async def test_who_sees_a_channel(
+async def test_users_who_see_a_channel(
     users: UsersFixture, user: str, channel: str, *, sees: bool
 ) -> None:
     assert await users.slack.users.can_see(user, channel) is sees
@@ -159,7 +159,7 @@ async def test_a_full_member_sees_a_public_channel_without_being_in_it(users: Us
     assert not await users.slack.users.can_see("UEVE", DEV)
 
 
-async def test_a_private_channel_is_seen_by_those_in_it_at_that_moment(users: UsersFixture) -> None:
+async def test_a_private_channel_is_seen_by_its_current_members(users: UsersFixture) -> None:
     await users.outside.act("conversations.invite", ALICE, channel=SECRET, users="U0PILOT")
     assert await users.slack.users.can_see("UBOB", SECRET)
     assert not await users.slack.users.can_see("UEVE", SECRET)
@@ -174,35 +174,35 @@ async def test_direct_messages_are_seen_by_the_two_alone(users: UsersFixture) ->
 
 
 async def test_a_large_channel_is_looked_through_page_by_page(users: UsersFixture) -> None:
-    """The sandbox has few people: the page is what Slack says it is."""
+    """The emulator has few users, so the page size comes from its response."""
     assert not await users.slack.users.can_see("UGUS", DEV)
     (call,) = await users.outside.calls("conversations.members")
     assert int(call["arguments"]["limit"]) == 1_000
 
 
-async def test_who_cannot_be_looked_up_is_not_let_in_by_mistake(users: UsersFixture) -> None:
+async def test_a_user_who_cannot_be_looked_up_is_not_admitted(users: UsersFixture) -> None:
     fault = {"method": "conversations.info", "times": 1, "kind": "500"}
     await users.outside.control("faults", fault)
     with pytest.raises(SlackError):
         await users.slack.users.can_see("UBOB", GENERAL)
 
 
-async def test_that_somebody_is_not_in_a_group_is_remembered_for_a_minute(
+async def test_that_a_user_is_not_in_a_group_is_cached_for_a_minute(
     users: UsersFixture,
 ) -> None:
     people = users.slack.users
     for _ in range(2):
         assert not await people.is_in_group("UBOB", "S0PILOTS")
-    assert await users.asked("usergroups.users.list") == 1
+    assert await users.count_calls("usergroups.users.list") == 1
     await users.clock.advance(61)
     assert not await people.is_in_group("UBOB", "S0PILOTS")
-    assert await users.asked("usergroups.users.list") == 2
+    assert await users.count_calls("usergroups.users.list") == 2
 
 
-async def test_that_somebody_is_in_a_group_is_asked_each_time(users: UsersFixture) -> None:
+async def test_that_a_user_is_in_a_group_is_fetched_each_time(users: UsersFixture) -> None:
     for number in range(1, 4):
         assert await users.slack.users.is_in_group("UCAROL", "S0PILOTS")
-        assert await users.asked("usergroups.users.list") == number
+        assert await users.count_calls("usergroups.users.list") == number
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ async def test_where_the_bot_itself_is(users: UsersFixture, channel: str, *, her
     assert await users.slack.users.bot_can_see(channel) is here
 
 
-async def test_nobody_is_in_a_group_that_is_not_there(users: UsersFixture) -> None:
+async def test_a_missing_group_has_no_members(users: UsersFixture) -> None:
     assert not await users.slack.users.is_in_group("UALICE", "S0NOBODY")
 
 

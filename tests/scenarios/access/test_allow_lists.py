@@ -1,4 +1,5 @@
-"""Lists of channels and people: who or where is on none of them is told so, whatever they do."""
+"""Lists of channels and users: users and channels outside of the lists get a notice, for every way
+to ask."""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ ELSEWHERE = access_texts.DENIAL_TEXTS[AccessRole.CHANNEL_NOT_ALLOWED]
 
 @pytest.fixture(autouse=True)
 def plain_admins(bots: Bots) -> None:
-    """Alice is in charge because she is named; Bob and Carol are ordinary members."""
+    """Alice is an admin because she is listed; Bob and Carol are ordinary members."""
     bots.env.update({"WORKSPACE_ADMINS": "no", "ADMIN_USERS": "UALICE"})
 
 
 async def refused(slack: ScenarioClient, person: str, channel: str, sentence: str) -> None:
-    """Every way of asking in a channel gets this sentence."""
+    """Every way to ask in a channel gets this sentence."""
     ts = await slack.say(person, channel, "@threadpilot what is Python?")
     [shown] = await slack.wait_until_answered(channel, ts, person=person)
     assert sentence in shown
@@ -37,8 +38,8 @@ async def refused(slack: ScenarioClient, person: str, channel: str, sentence: st
 async def test_unlisted_users_are_notified_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """By mention, direct message, command, button, shortcut and Home tab; those on the list and
-    those in charge are answered."""
+    """By mention, direct message, command, button, shortcut and Home tab. Listed users and admins
+    are answered."""
     bots.env["ALLOWED_USERS"] = "UCAROL"
     await bots.start()
     for person in ("carol", "alice"):
@@ -65,7 +66,7 @@ async def test_unlisted_users_are_notified_for_every_way_to_ask(
 async def test_users_are_not_answered_in_an_unlisted_channel(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Not those in charge either, nor in direct messages; the Home tab is no place."""
+    """Not even admins, and not in direct messages; the Home tab is not a channel."""
     bots.env["ALLOWED_CHANNELS"] = GENERAL
     await bots.start()
     await slack.ask_in_new_thread("bob", "hello")

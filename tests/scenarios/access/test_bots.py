@@ -1,4 +1,4 @@
-"""Other bots: answered when they are on the list and mention the bot, and never for ever."""
+"""Other bots are answered if they are listed and mention the bot, for a limited number of turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLLOW_UP = "<@U0PILOT> and then?"
 
 
 async def robot_says(slack: ScenarioClient, text: str, thread_ts: str | None = None) -> str:
-    """The other app's bot posts; the message's ts."""
+    """The other app's bot posts; returns the message's ts."""
     answer = await slack.ask(
         ROBOT, "chat.postMessage", channel=GENERAL, text=text, thread_ts=thread_ts
     )
@@ -36,7 +36,7 @@ async def robot(slack: ScenarioClient) -> None:
 
 @asynccontextmanager
 async def ping_pong(slack: ScenarioClient, root: str) -> AsyncIterator[None]:
-    """The other bot asks anew under each answer, as often as there is one."""
+    """The other bot asks again after each answer, as often as there is one."""
 
     async def asks() -> None:
         answered = 0
@@ -57,7 +57,7 @@ async def ping_pong(slack: ScenarioClient, root: str) -> AsyncIterator[None]:
 
 
 async def bot_messages_in(slack: ScenarioClient, root: str) -> list[str]:
-    """What our bot says in the thread."""
+    """The texts of our bot in the thread."""
     messages = await slack.replies(GENERAL, root)
     return [str(each["text"]) for each in messages if each["user"] == "U0PILOT"]
 
@@ -74,7 +74,7 @@ async def wait_for_bot_messages(slack: ScenarioClient, root: str, count: int) ->
 async def test_a_listed_bot_is_answered_when_it_mentions_the_bot(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, listed: str
 ) -> None:
-    """By either of its ids; what it says without a mention is for others."""
+    """By either of its ids; a message without a mention is not for the bot."""
     bots.env["ALLOWED_BOTS"] = listed
     await bots.start()
     root = await robot_says(slack, "<@U0PILOT> what is Python?")
@@ -91,7 +91,7 @@ async def test_a_bot_that_is_not_listed_is_not_answered_at_all(
     bots.env["ALLOWED_BOTS"] = "B0OTHER"
     await bots.start()
     root = await robot_says(slack, "<@U0PILOT> what is Python?")
-    await slack.ask_in_new_thread("bob", "hello")  # heard after it, and answered
+    await slack.ask_in_new_thread("bob", "hello")  # received after it, and answered
     assert await bot_messages_in(slack, root) == []
     assert len(model.requests) == 1
 
@@ -99,7 +99,8 @@ async def test_a_bot_that_is_not_listed_is_not_answered_at_all(
 async def test_two_bots_that_talk_to_each_other_stop_until_a_user_writes(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """A few answers, one sentence, silence; also over a restart; a person sets it going again."""
+    """A few answers, one sentence, then silence, also after a restart; a user's message starts it
+    again."""
     bots.env["ALLOWED_BOTS"] = "B0ROBOT"
     root = await robot_says(slack, "hello, everybody")
     async with bots.running() as bot:
@@ -111,7 +112,7 @@ async def test_two_bots_that_talk_to_each_other_stop_until_a_user_writes(
         assert len(model.requests) == MAX_CONSECUTIVE_BOT_TURNS
     async with bots.running():
         await robot_says(slack, FOLLOW_UP, root)
-        await slack.ask_in_new_thread("bob", "hello")  # heard after it, and answered
+        await slack.ask_in_new_thread("bob", "hello")  # received after it, and answered
         assert len(await bot_messages_in(slack, root)) == MAX_CONSECUTIVE_BOT_TURNS + 1
         await slack.say("bob", GENERAL, "@robot go on, you two", thread_ts=root)
         await robot_says(slack, FOLLOW_UP, root)
@@ -122,7 +123,7 @@ async def test_two_bots_that_talk_to_each_other_stop_until_a_user_writes(
 async def test_a_bot_runs_no_command(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """What people would order by the same words is a question where a bot says it."""
+    """A user's command is a question if a bot sends it."""
     bots.env["ALLOWED_BOTS"] = "B0ROBOT"
     await bots.start()
     root = await slack.start_thread("bob", "hello")

@@ -1,8 +1,8 @@
-"""Whoever does not see a place asks nothing there and changes nothing of it, by whatever they send.
+"""A user who cannot see a place asks nothing there and changes nothing of it, by any payload.
 
-Forms, buttons, menus, shortcuts, commands and the Home tab bring back what was true when they were
-shown, and a hostile client may bring anything: so everything here is forged, and delivered as Slack
-delivers it.
+Modals, buttons, menus, shortcuts, commands and the Home tab return values from the time when they
+were shown. A hostile client may send any values. All payloads here are forged, and delivered as
+Slack delivers them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ ARGUMENTS = {
     "set": "model scripted-2",
     "admin": "pause",
 }
-"""What would change something, by verb."""
+"""Arguments that would change something, by command name."""
 
 
 @dataclass
 class Forger:
-    """Sends the bot what a hostile client of somebody may have made of a form or a button."""
+    """Sends the payloads that a hostile client could make from a modal or a button."""
 
     emulator: RunningEmulator
     slack: ScenarioClient
@@ -63,7 +63,7 @@ class Forger:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def modal(self, callback_id: str, root_ts: str) -> str:
-        """A form that says that it was opened in the place; what stands under its input."""
+        """A modal that claims to be opened in the place; returns the text under its input."""
         view = {
             "id": f"V0FORGED{next(self.numbers)}",
             "type": "modal",
@@ -94,12 +94,13 @@ class Forger:
         )
 
     async def ask_button(self) -> str:
-        """The button of a help card that says that it stands in the place."""
+        """The button of a help card that claims to be in the place."""
         action = {"action_id": manifest.ASK_BUTTON, "block_id": "b", "type": "button"}
         return await self._ephemeral_after(self._press(action, self.channel))
 
     async def button(self, command_name: str, args: str, *, there: bool, menu: bool) -> str:
-        """A button, or an entry of a menu, that names the thread, or stands there itself."""
+        """A button, or an entry of a menu, that names the thread, or that is in the place
+        itself."""
         value = self._value(command_name, args, named=not there)
         chosen = {"selected_option": {"value": value}} if menu else {"value": value}
         action = {
@@ -110,7 +111,7 @@ class Forger:
         return await self._ephemeral_after(self._press(action, self.channel if there else GENERAL))
 
     async def command(self, text: str) -> str:
-        """The slash command, as if it had been typed in the place."""
+        """The slash command, as if it had been sent in the place."""
         payload: Json = {
             "team_id": TEAM_ID,
             "channel_id": self.channel,
@@ -125,7 +126,8 @@ class Forger:
         return str(receipt.body["text"])
 
     async def at_home(self, command_name: str, args: str) -> str:
-        """A button of the Home tab that names the thread; what stands on top of the tab then."""
+        """A button of the Home tab that names the thread; returns the first line of the tab
+        afterwards."""
         before = len(await self.slack.calls("views.publish"))
         value = self._value(command_name, args, named=True)
         view = f"V0HOME{next(self.numbers)}"
@@ -194,7 +196,7 @@ class Forger:
 
 
 async def question_sources(forger: Forger) -> dict[str, str]:
-    """Everything by which a question may be asked, with what the person was told."""
+    """Every way to ask a question, with the text that the user got."""
     return {
         "a form": await forger.modal(manifest.ASK_MODAL, ""),
         "a form in the thread": await forger.modal(manifest.ASK_MODAL, forger.root_ts),
@@ -206,7 +208,7 @@ async def question_sources(forger: Forger) -> dict[str, str]:
 
 
 async def command_sources(forger: Forger) -> dict[str, str]:
-    """Everything by which something may be ordered about the place, with what was told."""
+    """Every way to run a command on the place, with the text that the user got."""
     results = {}
     for name, spec in COMMANDS.items():
         for args in dict.fromkeys((ARGUMENTS.get(name, ""), "s1")):
@@ -222,7 +224,7 @@ async def command_sources(forger: Forger) -> dict[str, str]:
 
 
 def records(bots: Bots) -> list[str]:
-    """All that is on record but for what was heard and ordered."""
+    """All rows of the database, except for received events and commands."""
     kept = []
     with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE_NAME)) as database:
         for line in database.iterdump():
@@ -244,12 +246,12 @@ async def nothing(slack: ScenarioClient, person: str) -> None: ...
 
 
 PERSONS = {
-    "somebody who never saw it": ("carol", leave_out, {}, NOT_SEEN),
-    "somebody who was taken out": ("carol", kick, {}, NOT_SEEN),
+    "a user who never saw it": ("carol", leave_out, {}, NOT_SEEN),
+    "a user who was removed": ("carol", kick, {}, NOT_SEEN),
     "a guest": ("gus", nothing, {}, GUEST),
     "a guest who is let in": ("gus", nothing, {"ALLOW_GUESTS": "yes"}, NOT_SEEN),
-    "somebody of another workspace": ("eve", nothing, {}, EXTERNAL),
-    "somebody of another workspace who is let in": (
+    "an external user": ("eve", nothing, {}, EXTERNAL),
+    "an allowed external user": (
         "eve",
         nothing,
         {"ALLOW_EXTERNAL": "yes"},
@@ -259,13 +261,13 @@ PERSONS = {
 
 
 async def without_limits(bots: Bots, slack: ScenarioClient) -> None:
-    """More is sent in a second here than Slack takes of calls in a minute."""
+    """These tests send more in a second than Slack's limits allow in a minute."""
     await slack.app(limits=False)
     bots.env["SLACK_LIMITS"] = "1000"
 
 
 async def a_private_thread(slack: ScenarioClient, model: ScriptedModel) -> str:
-    """Bob's thread in the private channel, whose session remembers something."""
+    """Bob's thread in the private channel, whose session has a history."""
     model.when("treasure", Answer("It is under the oak."))
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     return await slack.start_thread("bob", "the treasure is under the oak", channel=SECRET)
@@ -331,7 +333,7 @@ async def test_a_user_asks_and_changes_nothing_in_direct_messages_of_another_use
 async def test_a_modal_that_was_open_when_its_user_was_removed_asks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The one about a message and the one for a question; nothing forged."""
+    """The modal about a message and the one for a question; nothing is forged."""
     await bots.start()
     root = await a_private_thread(slack, model)
     await slack.shortcut("carol", manifest.ASK_ABOUT_MESSAGE, SECRET, root)
@@ -353,7 +355,7 @@ async def second_request(model: ScriptedModel) -> bool:
 async def test_commands_work_in_channels_without_the_bot_and_questions_are_refused(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """A place that the bot does not see is no place that it could hide from anybody."""
+    """A place that the bot cannot see is not a place that it could hide from users."""
     await bots.start()
     for text in ("help", "sessions", "model"):
         shown = text_of(await slack.card_for("bob", SECRET, text))

@@ -1,4 +1,4 @@
-"""Who may order what, and see what, at the moment in which they do it."""
+"""Permissions of commands, and visibility of their results, at the time of the command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
-NOT_YOURS = "Only the person whose session this is"
-NOT_TAKING_PART = "Only those who have written in this thread"
+NOT_YOURS = "Only the owner of this session"
+NOT_TAKING_PART = "Post in this thread first"
 ADMINS_ONLY = texts.ADMINS_ONLY
 
-# What bob, whose thread it is, carol, who has written in it, and another member, who has not, are
-# told; where it is carried out, words of what comes of it.
+# The texts for bob, the owner, carol, a participant, and another member. For an allowed command it
+# is a part of the result.
 MAY: Mapping[str, tuple[str, str, str]] = {
     "help": (session_texts.HELP_TITLE, session_texts.HELP_TITLE, session_texts.HELP_TITLE),
     "sessions": (session_texts.MINE_TITLE, session_texts.NONE_OF_MINE, session_texts.NONE_OF_MINE),
@@ -34,12 +34,12 @@ MAY: Mapping[str, tuple[str, str, str]] = {
     "join": (session_texts.JOINED_ALREADY, session_texts.JOINED_ALREADY, NOT_TAKING_PART),
     "resume s1": (session_texts.RESUME_PRESENT.format(handle="s1"), NOT_YOURS, NOT_YOURS),
     "reset now": ("It goes `reset", NOT_YOURS, NOT_YOURS),
-    "quiet now": ("nothing goes after `quiet`", "nothing goes after `quiet`", NOT_TAKING_PART),
+    "quiet now": ("Send just `quiet`", "Send just `quiet`", NOT_TAKING_PART),
 }
 
 
 async def a_thread_with_carol(slack: ScenarioClient) -> str:
-    """Bob's thread, in which carol has said something to him."""
+    """Bob's thread, in which carol has posted a message to him."""
     ts = await slack.start_thread("bob", "one")
     await slack.say("carol", GENERAL, "interesting", thread_ts=ts)
     return ts
@@ -104,13 +104,13 @@ async def test_admins_may_run_what_the_owner_may(
     card = await slack.ephemeral_after(
         person, slack.command(person, DEV, "/copilot", "sessions all")
     )
-    assert "of bob" in text_of(card)
+    assert "owner: bob" in text_of(card)
     await slack.say(person, GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
     assert "Owner: bob" in text_of(card), "it stays its owner's"
     await slack.say(person, GENERAL, "!resume s1", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "This thread goes on with s1")
+    await slack.until_shown(GENERAL, ts, "Resumed s1")
     assert len(model.requests) == 1
 
 
@@ -173,7 +173,7 @@ async def test_an_allowed_guest_may_run_commands_in_their_channels(
 
 
 async def a_secret_thread(bots: Bots, slack: ScenarioClient, *questions: str) -> str:
-    """Bob's thread in the private channel, the bot's session s1 in it."""
+    """Bob's thread in the private channel, with the bot's session s1."""
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     await bots.start()
     return await slack.start_thread("bob", *questions, channel=SECRET)
@@ -257,7 +257,7 @@ async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
     text = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
     assert text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     await slack.say("bob", GENERAL, "!fork s1", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     messages = [str(message) for message in await slack.history(GENERAL)]
     assert not any("the plan" in each for each in messages)
     roots = [m for m in await slack.history(SECRET, "bob") if m.get("bot_id")]
@@ -268,7 +268,7 @@ async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
 async def test_a_session_shown_by_its_handle_is_shown_to_the_caller_only(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Status, history and transcript of a private place, asked for in a public one."""
+    """Status, history and transcript of a private place, requested in a public one."""
     await a_secret_thread(bots, slack, "the zebrafish plan")
     ts = await slack.start_thread("bob", "in public")
     for command in ("status s1", "history s1", "sessions", "export s1"):
@@ -295,7 +295,9 @@ async def test_admins_cannot_see_direct_messages_of_other_users(
     message = await slack.ephemeral_after(
         "alice", slack.press_command("alice", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(message), "cleaning up is theirs, and shows nothing"
+    assert "s1 is deleted permanently" in text_of(message), (
+        "cleaning up is theirs, and shows nothing"
+    )
     await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.DELETED_HERE
     audit = slack.command("alice", GENERAL, "/copilot", "admin audit")
@@ -316,7 +318,7 @@ async def test_sessions_of_a_channel_without_the_bot_are_invisible(
 async def test_buttons_under_a_reply_do_nothing_for_users_who_left_its_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Slack shows them to nobody who has left; who has the message open may still press."""
+    """Slack hides them from users who have left, but an open message may still be used."""
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
     card = await slack.ephemeral_after("bob", slack.say("bob", SECRET, "!status", thread_ts=ts))
     elsewhere = await slack.ephemeral_after(

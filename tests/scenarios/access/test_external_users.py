@@ -1,4 +1,4 @@
-"""Guests and people of other workspaces: kept out, unless the person who runs the bot lets them."""
+"""Guests and external users are denied unless the operator allows them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ outsiders = pytest.mark.parametrize("person", ["gus", "eve"])
 async def test_denied_users_are_notified_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
-    """By mention in the thread; by command, button, shortcut and Home tab alone."""
+    """By mention in the thread; privately by command, button, shortcut and Home tab."""
     sentence = SENTENCES[person]
     await bots.start()
     ts = await slack.say(person, GENERAL, "@threadpilot what is Python?")
@@ -127,12 +127,12 @@ async def test_an_allowed_guest_sees_nothing_of_other_channels(
 async def test_a_user_whose_lookup_fails_is_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Closed rather than open; a moment later they are asked in."""
+    """The bot fails closed. A moment later it asks the user to try again."""
     bots.env["ALLOW_GUESTS"] = "yes"
     await bots.start()
     await slack.fault("users.info", "error", error="internal_error", times=100)
     ts = await slack.say("gus", GENERAL, "@threadpilot hello")
-    await slack.until_shown(GENERAL, ts, "can't find out just now who you are")
+    await slack.until_shown(GENERAL, ts, "can't check who you are right now")
     await slack.clear_faults()
     await slack.say("gus", GENERAL, "hello again", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: hello again")

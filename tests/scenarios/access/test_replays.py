@@ -1,5 +1,8 @@
-"""Somebody who has caught what Slack signed sends it again, as it is or (Slack itself, after a
-restart of the bot) signed anew: what was pressed or commanded is done once."""
+"""Replayed requests run once.
+
+An attacker sends a signed request of Slack again as it is. Slack itself sends it signed again after
+a restart of the bot.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ pytestmark = [
 
 
 class Post:
-    """One form as Slack posts it, again and again."""
+    """One form that Slack posts, more than once."""
 
     def __init__(self, slack: ScenarioClient, bots: Bots, form: dict[str, str]) -> None:
         self._slack = slack
@@ -48,7 +51,7 @@ async def now(slack: ScenarioClient) -> int:
 
 
 async def again_and_again(slack: ScenarioClient, bots: Bots, post: Post) -> None:
-    """As it is, signed anew, and after a restart, both."""
+    """As it is, signed again, and after a restart, both."""
     signed = await now(slack)
     for at in (signed, signed, signed + 1):
         await post(at)
@@ -75,7 +78,7 @@ async def test_a_question_asked_by_a_command_is_asked_once(
     await again_and_again(slack, bots, Post(slack, bots, form))
     root = await the_questions_root(slack, "what is Python?")
     assert await slack.wait_until_answered(GENERAL, root) == ["You said: what is Python?"]
-    # Whatever a repeat had begun would have come before this.
+    # The effect of a repeat would have come before this.
     await slack.ask_in_new_thread("bob", "the last one")
     await slack.until_idle(bots.bot)
     prompts = [question_of(request.prompt) for request in model.requests]
@@ -117,7 +120,7 @@ async def test_a_button_that_was_pressed_is_pressed_once(
 
 
 def _action(messages: list[dict[str, object]], action: str, option: str | None) -> object:
-    """What Slack would say was pressed."""
+    """The action of the button, as Slack would send it."""
     if option is not None:
         return {"action_id": action, "selected_option": {"value": option}}
     for message in messages:

@@ -1,5 +1,4 @@
-"""A right that was taken away is gone at once: what is remembered of somebody gives no more than a
-member's rights."""
+"""A revoked right is gone at once: cached values grant no more than a member's rights."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from tests.scripted_model import ScriptedModel
 def change(
     emulator: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
 ) -> None:
-    """From now on Slack knows somebody as this."""
+    """Change the user's role in Slack."""
     users = emulator.slack.workspace.users
     users[user] = replace(users[user], is_admin=admin, is_owner=admin, is_guest=guest)
 
@@ -30,7 +29,7 @@ def change(
 async def test_former_workspace_admins_lose_all_admin_rights(
     bots: Bots, slack: ScenarioClient, emulator: RunningEmulator
 ) -> None:
-    """At once, with every form of order, and on the Home tab."""
+    """At once, for every form of command, and on the Home tab."""
     bot = await bots.start()
     ts = await slack.start_thread("bob", "one")
     assert admin_texts.TITLE in full_text_of(await slack.card_for("alice", GENERAL, "admin"))
@@ -108,7 +107,7 @@ async def test_users_allowed_only_as_admins_are_denied_when_they_are_admins_no_l
 async def test_while_slack_cannot_say_who_is_admin_members_are_still_answered(
     bots: Bots, slack: ScenarioClient, person: str
 ) -> None:
-    """They are told so; what every member may do they still may."""
+    """They get a notice; all that members may do still works."""
     bots.env["ADMIN_GROUP"] = "S0PILOTS"
     bot = await bots.start()
     ts = await slack.start_thread(person, "one")

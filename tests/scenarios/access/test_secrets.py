@@ -1,4 +1,4 @@
-"""Canaries: the bot's own secrets, and whatever looks like one, are found nowhere afterwards."""
+"""Canaries: the bot's own secrets, and texts that look like one, are found nowhere afterwards."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KEY = "sk-canary-of-the-models-key"
 GITHUB = "ghp_canaryOfTheGitHubToken0123456789"
 OURS = (BOT, APP, SIGNING_SECRET, KEY, GITHUB)
 THEIRS = "xoxp-9999-somebody-elses-token"
-"""Looks like a token and is none of ours: for logs that is enough."""
+"""Looks like a token and is not one of ours: for logs that is enough."""
 
 ROLES = '[files]\ninstructions = "Read."\ntools = ["view"]\nfolder = "files"\n'
 
 
 class Running:
-    """A bot that runs as a process of its own and says everything."""
+    """A bot that runs as a process of its own and logs everything."""
 
     def __init__(self, process: Process, log: Path) -> None:
         self.process = process
@@ -54,7 +54,7 @@ class Running:
 
 @asynccontextmanager
 async def running(env: dict[str, str], log: Path) -> AsyncIterator[Running]:
-    """`threadpilot run` under a umask that hides nothing."""
+    """`threadpilot run` with a umask that hides nothing."""
     with log.open("ab") as output:
         process = await forked_processes.start(
             main, "run", env={**os.environ, **env}, stdout=output, stderr=output, umask=0
@@ -73,7 +73,7 @@ async def running(env: dict[str, str], log: Path) -> AsyncIterator[Running]:
 
 @pytest.fixture
 def canaries(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Every secret that there is to give, and a role that can read."""
+    """Every possible secret, and a role that can read."""
     (tmp_path / "files").mkdir()
     (tmp_path / "roles.toml").write_text(ROLES)
     return env | {
@@ -91,12 +91,12 @@ def files_of(folder: Path, named: str = "*") -> Iterator[Path]:
 
 
 def rights_in(folder: Path) -> dict[Path, int]:
-    """Who may do what with a folder and all that is in it."""
+    """The permissions of a folder and of all that is in it."""
     return {path: stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
 
 
 def texts_of(paths: Iterable[Path]) -> dict[str, str]:
-    """What is written in files, whatever else they hold."""
+    """The texts in files, in any format."""
     return {str(path): path.read_bytes().decode("utf-8", "replace") for path in paths}
 
 
@@ -110,7 +110,7 @@ def found_in(texts: dict[str, str], secrets: tuple[str, ...]) -> list[str]:
 
 
 async def everything_seen(slack: ScenarioClient) -> dict[str, str]:
-    """All that the bot ever said to Slack, and what people see of it."""
+    """All calls of the bot to Slack, and all that users see of it."""
     seen = {
         f"call {n} {c['method']}": json.dumps(c["arguments"])
         for n, c in enumerate(await slack.calls())
@@ -123,7 +123,7 @@ async def everything_seen(slack: ScenarioClient) -> dict[str, str]:
 
 
 async def driven(slack: ScenarioClient, model: ScriptedModel, threads: list[str]) -> None:
-    """Answers, errors, status, lists, exports, audit: all that shows something of a thread."""
+    """Answers, errors, status, lists, exports, audit: all views of a thread."""
     ts = await slack.start_thread("alice", "hello", "and then?")
     threads.append(ts)
     model.when("break", Answer(fault=401, code=THEIRS))
@@ -150,14 +150,14 @@ async def driven(slack: ScenarioClient, model: ScriptedModel, threads: list[str]
 async def test_no_secret_is_written_or_shown_anywhere(
     canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
-    """Logs that say everything, every call to Slack, every file, also the runtime's own; and no
-    file, and no folder, is anybody else's to read."""
+    """Logs at the most verbose level, every call to Slack, every file, also the runtime's own. No
+    file and no folder is readable by other users."""
     log, data = tmp_path / "log", Path(canaries["DATA_DIR"])
     threads: list[str] = []
     async with running(canaries, log) as bot:
         await driven(slack, model, threads)
         rights = rights_in(data)
-        assert "turn ends: done" in bot.output
+        assert "turn ended: state=done" in bot.output
     assert {path: oct(mode) for path, mode in rights.items() if mode & 0o077} == {}
     assert rights[data] == 0o700
     assert {path.name for path in rights} >= {
@@ -175,8 +175,8 @@ async def test_no_secret_is_written_or_shown_anywhere(
 async def test_a_secret_in_a_message_or_an_answer_is_not_repeated(
     canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
-    """Pasted into Slack, read in a file by a role, said by the model itself, piece by piece: what
-    is shown, exported, logged and kept in the database has none of it."""
+    """Posted in Slack, read in a file by a role, or written by the model itself, piece by piece.
+    Messages, exports, logs and the database have none of it."""
     log, data = tmp_path / "log", Path(canaries["DATA_DIR"])
     (tmp_path / "files" / "env").write_text(f"TOKEN={BOT}\n")
     model.when(
@@ -217,8 +217,8 @@ async def test_a_secret_in_a_message_or_an_answer_is_not_repeated(
 async def test_the_runtime_gets_no_secret_that_it_does_not_need(
     canaries: dict[str, str], slack: ScenarioClient
 ) -> None:
-    """As the kernel tells it, of every process below the bot: of all that the bot's environment
-    holds only a few harmless names, and those that are the runtime's own."""
+    """As the kernel reports it for every process below the bot. Of the bot's environment there are
+    only a few harmless names, and those of the runtime itself."""
     canaries |= {"UNRELATED_PASSWORD": "canary-of-the-machine"}
     log = Path(canaries["DATA_DIR"]).parent / "log"
     async with running(canaries, log) as bot:
@@ -240,7 +240,7 @@ async def test_the_runtime_gets_no_secret_that_it_does_not_need(
 async def test_output_for_operators_has_no_secret(
     canaries: dict[str, str], slack: ScenarioClient, arguments: tuple[str, ...]
 ) -> None:
-    """Of a bot that stands still, also where Slack repeats the token in its refusal."""
+    """While the bot is stopped, also if Slack repeats the token in its error."""
     async with running(canaries, Path(canaries["DATA_DIR"]).parent / "log"):
         await slack.ask_in_new_thread("alice", "hello")
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT}", times=10)

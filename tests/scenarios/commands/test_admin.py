@@ -58,7 +58,7 @@ async def test_the_buttons_of_the_overview_lead_everywhere(
     await slack.ask_in_new_thread("bob", "hello")
     card = await slack.card_for("alice", GENERAL, "admin")
     for topic, shown in (
-        ("sessions", "Everybody's sessions"),
+        ("sessions", "All sessions"),
         ("users", admin_texts.USERS_TITLE),
         ("usage", "Usage of the last week"),
         ("limits", admin_texts.NO_LIMIT),
@@ -92,7 +92,7 @@ async def test_everybodys_sessions_are_listed_but_not_what_one_cannot_see(
     listed = await run_admin_command(slack, "sessions")
     assert "a talk in general" in listed
     assert "between you and me" not in listed
-    assert "in a place that you can't see" in listed
+    assert "in a channel that you can't see" in listed
     assert "s1" in listed
     assert "s2" in listed
 
@@ -106,7 +106,7 @@ async def test_a_session_that_one_does_not_see_can_be_deleted_from_the_list(
     await slack.wait_until_answered(direct, ts, person="bob")
     card = await slack.card_for("alice", GENERAL, "admin sessions")
     await slack.press_command("alice", GENERAL, card, "delete", "s1")
-    await slack.wait_for_ephemeral_text("alice", "s1 is gone for good")
+    await slack.wait_for_ephemeral_text("alice", "s1 is deleted permanently")
     await slack.say("bob", direct, "do you remember?", thread_ts=ts)
     await slack.wait_for(
         lambda: shows_bob(slack, direct, ts, "You said: do you remember?"), why="it is answered"
@@ -146,7 +146,7 @@ async def test_users_are_listed_blocked_by_a_button_and_unblocked(
     card = await slack.card_for("alice", GENERAL, "admin users")
     assert "1 turn," in full_text_of(card)
     await slack.press_command("alice", GENERAL, card, "admin", "limits UBOB block")
-    await slack.wait_for_ephemeral_text("alice", "is blocked and gets no more answers")
+    await slack.wait_for_ephemeral_text("alice", "is blocked and gets no more replies")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, quotas.BLOCKED)
     posted = len(await slack.history(GENERAL))
@@ -155,7 +155,7 @@ async def test_users_are_listed_blocked_by_a_button_and_unblocked(
     card = await slack.card_for("alice", GENERAL, "admin users")
     assert "blocked" in full_text_of(card)
     await slack.press_command("alice", GENERAL, card, "admin", "limits UBOB unblock")
-    await slack.wait_for_ephemeral_text("alice", "is not blocked any more")
+    await slack.wait_for_ephemeral_text("alice", "is no longer blocked")
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: three")
     assert [question_of(request.prompt) for request in model.requests] == ["one", "three"]
@@ -170,16 +170,16 @@ async def test_a_user_at_the_quota_is_notified_and_continues_with_a_higher_quota
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "You have had your 2 turns of the last 24 hours")
-    assert "Everybody may have 2 turns in 24 hours" in await run_admin_command(slack, "limits")
-    assert "may have 20 turns" in await run_admin_command(slack, "limits <@UBOB|bob> 20 a day")
+    await slack.until_shown(GENERAL, ts, "You've reached your limit of 2 questions in 24 hours")
+    assert "Default: 2 turns in 24 hours" in await run_admin_command(slack, "limits")
+    assert "20 turns in 24 hours" in await run_admin_command(slack, "limits <@UBOB|bob> 20 a day")
     await slack.say("bob", GENERAL, "four", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: four")
     assert "20 turns in 24 hours" in await run_admin_command(slack, "limits")
-    assert "may have 2 turns" in await run_admin_command(slack, "limits <@UBOB> default")
+    assert "2 turns in 24 hours" in await run_admin_command(slack, "limits <@UBOB> default")
     await slack.say("bob", GENERAL, "five", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=5)
-    assert "You have had your 2 turns" in (await slack.bot_texts(GENERAL, ts))[-1]
+    assert "You've reached your limit of 2 questions" in (await slack.bot_texts(GENERAL, ts))[-1]
     questions = [question_of(request.prompt) for request in model.requests]
     assert questions == ["one", "two", "four"]
 
@@ -188,7 +188,7 @@ async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: Scena
     await bots.start()
     for text in ("UBOB", "UBOB 0 a day", "UBOB lots", "UBOB -3", "UBOB 1000000"):
         assert admin_texts.LIMITS_HOW in await run_admin_command(slack, f"limits {text}")
-    assert "I don't know who `nobody` is" in await run_admin_command(slack, "limits nobody block")
+    assert "I don't know `nobody`" in await run_admin_command(slack, "limits nobody block")
     assert admin_texts.NOT_YOURSELF in await run_admin_command(slack, "limits UALICE block")
     assert admin_texts.AUDIT_NONE in await run_admin_command(slack, "audit")
 
@@ -213,7 +213,7 @@ async def test_paused_messages_wait_with_the_mark_and_are_answered_afterwards(
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
-    assert "I take no new turns now" in await run_admin_command(slack, "pause")
+    assert "Paused. New messages are queued." in await run_admin_command(slack, "pause")
     assert admin_texts.ALREADY_PAUSED in await run_admin_command(slack, "pause")
     assert admin_texts.ON_HOLD in await run_admin_command(slack)
     second = await slack.say("bob", GENERAL, "two", thread_ts=ts)
@@ -236,7 +236,7 @@ async def test_a_pause_lets_what_runs_end(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
-    assert "1 turn running now may end" in await run_admin_command(slack, "pause")
+    assert "Still running: 1 turn." in await run_admin_command(slack, "pause")
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
 
@@ -298,14 +298,14 @@ async def test_the_workspace_is_on_the_home_tab_of_admins(
     await bots.start()
     await slack.ask_in_new_thread("bob", "one")
     await slack.home("alice")
-    view = await slack.wait_for_published_home_text("alice", "Sessions on record: 1")
+    view = await slack.wait_for_published_home_text("alice", "Stored sessions: 1")
     await slack.press_command_at_home("alice", view, "admin", "pause")
-    await slack.wait_for_published_home_text("alice", "I take no new turns now")
-    view = await slack.wait_for_published_home_text("alice", "I'm paused: new questions wait.")
+    await slack.wait_for_published_home_text("alice", "Paused. New messages are queued.")
+    view = await slack.wait_for_published_home_text("alice", "Paused: new questions are queued.")
     await slack.press_command_at_home("alice", view, "admin", "resume")
     await slack.wait_for_published_home_text("alice", admin_texts.RESUMED)
     await slack.home("bob")
-    assert "Sessions on record" not in full_text_of(
+    assert "Stored sessions" not in full_text_of(
         await slack.wait_for_published_home_text("bob", "Your sessions")
     )
 

@@ -59,7 +59,7 @@ async def test_an_earlier_answer_is_retried_after_its_owner_confirms_the_loss(
     again = await slack.reply_action(GENERAL, ts, "retry", n=1)
     await slack.say("carol", GENERAL, "hm", thread_ts=ts)
     await slack.press_reply_action("carol", GENERAL, again)
-    assert "Only the person whose session this is" in await slack.wait_for_ephemeral("carol")
+    assert "Only the owner of this session" in await slack.wait_for_ephemeral("carol")
     await slack.press_reply_action("bob", GENERAL, again)
     assert "forget what came after it (1 more)" in await slack.wait_for_ephemeral("bob")
     assert len(model.requests) == 3, "nothing is asked before it is sure"
@@ -98,13 +98,13 @@ async def test_retry_pressed_twice_gives_one_answer_and_the_thread_continues_fro
     await slack.say("alice", GENERAL, "!stop", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Stopped.")
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "I no longer know “two”")
+    await slack.until_shown(GENERAL, ts, "I've forgotten “two”")
     model.when("one", Answer(chunks=["c", "d"], hold_after=1, times=1))
     before = len(await slack.ephemeral("alice"))
     await slack.press_reply_action("alice", GENERAL, again)
     await model.reached(2)
     await slack.press_reply_action("alice", GENERAL, again)
-    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", before + 2)
+    assert "I'm already retrying that" in await slack.wait_for_ephemeral("alice", before + 2)
     model.release()
     await slack.until_shown(GENERAL, ts, "cd")
     await slack.press_reply_action("alice", GENERAL, again)
@@ -179,7 +179,7 @@ async def test_rewind_forgets_a_reply_and_all_after_it(
     await slack.press_reply_action(
         "alice", GENERAL, await slack.reply_action(GENERAL, ts, "rewind", n=1)
     )
-    await slack.until_shown(GENERAL, ts, "I no longer know “two” and the one after it")
+    await slack.until_shown(GENERAL, ts, "I've forgotten “two” and the one after it")
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "one | four")
     assert model.requests[-1].prompts == ("one", "four")
@@ -192,7 +192,7 @@ async def test_rewind_by_message_goes_back_one_answer(
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", "two")
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "I no longer know “two”.")
+    await slack.until_shown(GENERAL, ts, "I've forgotten “two”;")
     await slack.say("alice", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "one | three")
 
@@ -216,7 +216,7 @@ async def test_another_user_may_not_rewind_the_owners_session(
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", person="bob")
-    assert "Only the person" in await slack.ephemeral_after_message("carol", GENERAL, ts, "!rewind")
+    assert "Only the owner" in await slack.ephemeral_after_message("carol", GENERAL, ts, "!rewind")
 
 
 async def test_a_fork_knows_everything_and_both_continue_separately(
@@ -227,7 +227,7 @@ async def test_a_fork_knows_everything_and_both_continue_separately(
     ts = await a_thread_of(bots, slack, "one", "two")
     await slack.say("alice", GENERAL, "!fork", thread_ts=ts)
     fork = await a_fork_of(slack, ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     await slack.say("alice", GENERAL, "in the fork", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | two | in the fork")
     await slack.say("alice", GENERAL, "in the old one", thread_ts=ts)
@@ -244,7 +244,7 @@ async def test_a_fork_from_a_reply_knows_up_to_that_reply(
         "bob", GENERAL, await slack.reply_action(GENERAL, ts, "fork", n=0)
     )
     fork = await a_fork_of(slack, ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     await slack.say("bob", GENERAL, "then", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | then")
 
@@ -257,12 +257,12 @@ async def test_a_fork_can_be_rewound_and_its_answers_retried(
     ts = await a_thread_of(bots, slack, "one", "two")
     await slack.say("alice", GENERAL, "!fork", thread_ts=ts)
     fork = await a_fork_of(slack, ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     await slack.say("alice", GENERAL, "three", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | two | three")
     await slack.until_idle(bot)
     await slack.say("alice", GENERAL, "!rewind", thread_ts=fork)
-    await slack.until_shown(GENERAL, fork, "I no longer know “three”.")
+    await slack.until_shown(GENERAL, fork, "I've forgotten “three”;")
     await slack.say("alice", GENERAL, "four", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | two | four")
 
@@ -278,7 +278,7 @@ async def test_a_fork_while_an_answer_runs_does_not_know_its_question(
     await model.reached()
     await slack.say("alice", GENERAL, "!fork", thread_ts=ts)
     fork = await a_fork_of(slack, ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     model.release()
     await slack.wait_until_answered(GENERAL, ts, n=3)
     await slack.say("alice", GENERAL, "then", thread_ts=fork)
@@ -290,7 +290,7 @@ async def test_there_is_nothing_to_fork_before_the_first_answer(
 ) -> None:
     await bots.start()
     ts = await slack.say("alice", GENERAL, "hello everybody")
-    assert "This session is empty" in await slack.ephemeral_after_message(
+    assert "nothing in this session" in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "@threadpilot fork"
     )
     assert model.requests == []

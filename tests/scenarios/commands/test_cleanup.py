@@ -196,9 +196,9 @@ async def test_nothing_goes_without_saying_which_and_without_the_button(
         ("--older-than 0d", cleanup_filter.BAD_DURATION.format(given="0d")),
         ("--older-than -3d", cleanup_filter.BAD_DURATION.format(given="-3d")),
         ("--older-than 9999999w", cleanup_filter.BAD_DURATION.format(given="9999999w")),
-        ("--older-than", "`--older-than` needs something after it"),
+        ("--older-than", "`--older-than` needs a value"),
         ("--keep none", cleanup_filter.BAD_COUNT.format(given="none")),
-        ("--everything", "I don't know what `--everything` means"),
+        ("--everything", "`--everything` isn't a cleanup flag"),
         ("--all --keep 3", cleanup_filter.ALL_AND_MORE.format(flag="--all")),
     ],
 )
@@ -240,7 +240,7 @@ async def test_what_is_being_answered_is_left_out(
     await model.reached()
     report = await clean_up(slack, "--all")
     assert "1 session deleted" in report
-    assert "1 session left out, because somebody is using them" in report
+    assert "1 session skipped, because they're in use" in report
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
@@ -261,13 +261,13 @@ async def test_orphans_on_both_sides_go_by_a_button_of_their_own(
 
     async with bots.running():
         shown = await preview(slack)
-        assert "On disk, but of no thread: 1 session" in full_text_of(shown)
-        assert "1 session on record whose memory is gone" in full_text_of(shown)
+        assert "Leftover data on disk, of no thread: 1 session" in full_text_of(shown)
+        assert "Leftover records without data on disk: 1 session" in full_text_of(shown)
         await press(slack, shown, admin_texts.REMOVE_ORPHANS)
         report = full_text_of(await slack.wait_for_dm_text("alice", admin_texts.DONE))
         assert "0 sessions deleted" in report
-        assert "Without its other half, and removed: 2 sessions" in report
-        assert "On disk, but of no thread" not in full_text_of(await preview(slack))
+        assert "Leftovers removed: 2 sessions" in report
+        assert "on disk, of no thread" not in full_text_of(await preview(slack))
         await slack.until_shown(GENERAL, threads[1], GONE)
         await slack.say("bob", GENERAL, "still there?", thread_ts=threads[0])
         await slack.until_shown(GENERAL, threads[0], "You said: still there?")

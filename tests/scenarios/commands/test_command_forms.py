@@ -27,9 +27,9 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "join": ("", session_texts.JOINED),
     "stop": ("", session_texts.NOTHING_RUNS),
     "ask": ("by the way", "You said: by the way"),
-    "reset": ("s1", "goes on with a fresh session"),
-    "resume": ("s1", "This thread goes on with s1"),
-    "delete": ("s1", "s1 is gone for good"),
+    "reset": ("s1", "has a fresh session"),
+    "resume": ("s1", "Resumed s1"),
+    "delete": ("s1", "s1 is deleted permanently"),
 }
 """The arguments of each command and a part of its result.
 
@@ -181,7 +181,7 @@ async def test_the_home_tab_leads_to_all_of_ones_sessions_and_what_can_be_done_w
     )
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.press_command_at_home("bob", page, "delete", "s1")
-    page = await slack.wait_for_home_tab_text("bob", "s1 is gone for good")
+    page = await slack.wait_for_home_tab_text("bob", "s1 is deleted permanently")
     assert "s1 ·" not in text_of(page)
 
 
@@ -206,7 +206,7 @@ async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: ScenarioClient
     card = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(card)
+    assert "s1 is deleted permanently" in text_of(card)
 
 
 async def test_the_menu_under_a_reply_is_about_its_session(

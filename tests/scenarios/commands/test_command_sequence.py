@@ -229,7 +229,7 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
     assert history_in(await request_for(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
-        await slack.until_shown(GENERAL, ts, f"I no longer know “{text}”.")
+        await slack.until_shown(GENERAL, ts, f"I've forgotten “{text}”.")
 
 
 async def test_a_fresh_session_ordered_twice_at_once_is_one(
@@ -263,7 +263,7 @@ async def test_a_fork_does_not_know_a_question_that_came_after_its_command(
         return roots[-1] if roots else None
 
     fork = str(await slack.wait_for(forked, 30.0, "a thread is begun for the fork"))
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     await slack.say("alice", GENERAL, "in the fork", thread_ts=fork)
     assert history_in(await request_for(model, "in the fork", slack)) == ["one", "in the fork"]
 

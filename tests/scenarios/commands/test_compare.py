@@ -62,7 +62,7 @@ async def test_votes_are_counted_once_per_user_and_shown_with_the_names(
     shown = (await slack.bot_texts(GENERAL, ts))[1]
     warm = letter_of(shown, "warmly")
     votes = {
-        button.label[0]: button
+        button.label[-1]: button
         for message in await slack.bot_messages(GENERAL, ts)
         for button in reply_actions_in(message)
         if button.command_name == "vote"
@@ -97,10 +97,10 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
     [keep] = [
         button
         for button in reply_actions_in((await slack.bot_messages(GENERAL, ts))[-1])
-        if button.label == f"Go on with {warm}"
+        if button.label == f"Keep {warm}"
     ]
     await slack.press_reply_action("alice", GENERAL, keep)
-    await slack.until_shown(GENERAL, ts, f"We go on with answer {warm} of scripted-2")
+    await slack.until_shown(GENERAL, ts, f"Continuing with {warm} (scripted-2)")
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on")
     notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!sessions")
@@ -154,7 +154,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     [shown] = await slack.wait_until_answered(GENERAL, ts)
     assert "longer than the time limit" in shown
     assert ": which one?" in shown
-    assert (await slack.reply_action(GENERAL, ts, "vote")).label in ("A is better", "B is better")
+    assert (await slack.reply_action(GENERAL, ts, "vote")).label in ("Vote A", "Vote B")
 
 
 async def test_usage_by_model_tells_what_a_comparison_cost(
@@ -216,7 +216,7 @@ async def test_one_model_or_an_unknown_one_is_no_comparison(
     await slack.wait_until_answered(GENERAL, ts)
     for words in ("!compare", "!compare scripted-1 gpt-nope what?", "!compare apples and pears"):
         notice = await slack.ephemeral_after_message("alice", GENERAL, ts, words)
-        assert "Name two to 4 models" in notice
+        assert "Name 2–4 models" in notice
         assert "scripted-3" in notice
     assert len(model.requests) == 1
 

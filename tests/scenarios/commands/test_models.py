@@ -32,9 +32,9 @@ async def test_the_model_is_shown_with_why_and_what_else_there_is(
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     card = full_text_of(await slack.card_for("bob", GENERAL, "!model", ts))
-    assert "answered by scripted-1 (nobody chose another one)" in card
+    assert "answered by scripted-1 (default)" in card
     assert "scripted-3" in card
-    assert "Model: scripted-1 (nobody chose another one)" in await slack.ephemeral_after_message(
+    assert "Model: scripted-1 (default)" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!status"
     )
     assert len(model.requests) == 1, "showing asks no model"
@@ -68,7 +68,7 @@ async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
         assert last_model(model) == ("scripted-2", "low")
         assert model.requests[-1].prompts == ("one", "two")
         await slack.say("bob", GENERAL, "!model default", thread_ts=ts)
-        await slack.until_shown(GENERAL, ts, "Now it is scripted-1 (nobody chose another one)")
+        await slack.until_shown(GENERAL, ts, "Now it's scripted-1 (default)")
     async with bots.running():
         await go_on(slack, ts, "three", "bob")
     assert last_model(model) == ("scripted-1", "")
@@ -83,7 +83,7 @@ async def test_the_setting_counts_without_a_preference(
     ts = await slack.ask_in_new_thread("bob", "one")
     assert last_model(model) == ("scripted-3", "")
     status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
-    assert "Model: scripted-3 (chosen by the person who runs me)" in status
+    assert "Model: scripted-3 (set by your admin)" in status
 
 
 async def test_the_more_special_choice_goes_before_the_more_general_one(
@@ -104,16 +104,16 @@ async def test_the_more_special_choice_goes_before_the_more_general_one(
     assert "for your threads" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!model scripted-3 for me"
     )
-    await counts("three", "scripted-3", "chosen by the session's owner for all of theirs")
+    await counts("three", "scripted-3", "the session owner's preference")
     await slack.card_for("alice", GENERAL, "model scripted-1 for channel")
     await counts("four", "scripted-1", "chosen for this channel")
     await slack.say("bob", GENERAL, "!model scripted-2", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "bob chose scripted-2 for this thread")
     await counts("five", "scripted-2", "chosen for this session")
     await slack.say("bob", GENERAL, "!model default", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "Now it is scripted-1 (chosen for this channel)")
+    await slack.until_shown(GENERAL, ts, "Now it's scripted-1 (chosen for this channel)")
     await slack.card_for("alice", GENERAL, "model default for channel")
-    await counts("six", "scripted-3", "chosen by the session's owner for all of theirs")
+    await counts("six", "scripted-3", "the session owner's preference")
     assert model.requests[-1].prompts == ("one", "two", "three", "four", "five", "six")
 
 
@@ -136,8 +136,8 @@ async def test_only_admins_choose_for_others(
     ts = await slack.ask_in_new_thread("bob", "one")
     for words in ("model scripted-2 for channel", "model scripted-2 for workspace"):
         notice = await slack.card_for("carol", GENERAL, words)
-        assert "in charge of me" in full_text_of(notice)
-    assert "whose session this is" in await slack.ephemeral_after_message(
+        assert "Threadpilot admins" in full_text_of(notice)
+    assert "owner of this session" in await slack.ephemeral_after_message(
         "carol", GENERAL, ts, "!model scripted-2"
     )
     await go_on(slack, ts, "two", "bob")
@@ -168,9 +168,7 @@ async def test_words_that_make_no_sense_get_the_way_to_say_it(
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "one")
     for words in ("!model scripted-2 extreme", "!model default high", "!model a b for me"):
-        assert "Please say it like this" in await slack.ephemeral_after_message(
-            "alice", GENERAL, ts, words
-        )
+        assert "Usage: " in await slack.ephemeral_after_message("alice", GENERAL, ts, words)
     assert "Which thread?" in full_text_of(
         await slack.card_for("alice", GENERAL, "model scripted-2")
     )
@@ -197,7 +195,7 @@ async def test_the_answer_that_is_being_written_keeps_its_model(
     ts = await slack.say("bob", GENERAL, "@threadpilot first")
     await model.reached()
     await slack.say("bob", GENERAL, "!model scripted-2", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "is still from the model before")
+    await slack.until_shown(GENERAL, ts, "still uses the previous model")
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
     await go_on(slack, ts, "second", "bob")
@@ -227,15 +225,13 @@ async def test_ones_own_model_is_chosen_on_the_home_tab(
     await slack.home("bob")
     view = await slack.wait_for_published_home_text("bob", "Your settings")
     await slack.press_command_at_home("bob", view, "set", "model scripted-2")
-    view = await slack.wait_for_published_home_text(
-        "bob", "Your threads are answered by scripted-2"
-    )
+    view = await slack.wait_for_published_home_text("bob", "Your threads use scripted-2")
     ts = await slack.ask_in_new_thread("bob", "one")
     assert last_model(model)[0] == "scripted-2"
     await slack.ask_in_new_thread("carol", "hers")
     assert last_model(model)[0] == "scripted-1"
     await slack.press_command_at_home("bob", view, "set", "model default")
-    await slack.wait_for_published_home_text("bob", "by the usual model again")
+    await slack.wait_for_published_home_text("bob", "the default model again")
     await go_on(slack, ts, "two", "bob")
     assert last_model(model)[0] == "scripted-1"
 

@@ -110,7 +110,7 @@ async def test_a_role_that_does_not_exist_gets_the_list_and_a_colon_is_no_role(
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "hello")
     notice = full_text_of(await slack.card_for("bob", GENERAL, "!role pirate", ts))
-    assert "I know no role called “pirate”" in notice
+    assert "I don't know a role called “pirate”" in notice
     assert "planning" in notice
     await slack.say("bob", GENERAL, "pirate: say ARRR", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: pirate: say ARRR")

@@ -30,8 +30,8 @@ async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_r
     await slack.wait_until_answered(GENERAL, ts, n=4)
     assert list(model.requests[-1].prompts) == ["three"]
     await slack.say("bob", GENERAL, "!resume s1", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "goes on with s1 (“one”), which remembers 2 turns.")
-    await slack.until_shown(GENERAL, ts, "The one before is s2")
+    await slack.until_shown(GENERAL, ts, "Resumed s1 (“one”): I remember 2 turns.")
+    await slack.until_shown(GENERAL, ts, "The previous session is s2")
     await slack.say("bob", GENERAL, "four", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=6)
     assert model.requests[-1].prompts[:2] == ("one", "two")
@@ -90,7 +90,7 @@ async def test_resume_alone_offers_ones_earlier_sessions_of_the_channel_as_butto
     assert "elsewhere" not in shown
     assert "today" not in shown
     await slack.press_command("bob", GENERAL, card, "resume", "s1")
-    await slack.until_shown(GENERAL, ts, "This thread goes on with s1")
+    await slack.until_shown(GENERAL, ts, "Resumed s1")
     await slack.say("bob", GENERAL, "and now?", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=3)
     assert model.requests[-1].prompts[0] == "the plan"
@@ -104,7 +104,7 @@ async def test_a_session_resumed_elsewhere_leaves_a_notice_in_its_thread(
     await bots.start()
     old = await slack.start_thread("bob", "the plan")
     new = await slack.say("bob", GENERAL, "@threadpilot resume s1")
-    await slack.until_shown(GENERAL, new, "This thread goes on with s1")
+    await slack.until_shown(GENERAL, new, "Resumed s1")
     await slack.until_shown(GENERAL, old, session_texts.RESUME_MOVED.format(handle="s1"))
     await slack.say("bob", GENERAL, "go on", thread_ts=new)
     await slack.until_shown(GENERAL, new, "the plan | go on")
@@ -227,7 +227,7 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     notice = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(notice)
+    assert "s1 is deleted permanently" in text_of(notice)
     await slack.until_shown(GENERAL, ts, session_texts.DELETED_HERE)
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "!sessions")
@@ -385,7 +385,7 @@ async def test_the_owner_of_a_roles_session_may_rewind_it_and_the_owner_of_anoth
     notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
     assert text_of(notice) == texts.NOT_YOURS.format(command="rewind")
     await slack.press_reply_action("carol", GENERAL, button)
-    await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
+    await slack.until_shown(GENERAL, ts, "I've forgotten “look at this”")
     assert len(model.requests) == 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.commands.texts import sessions as session_texts
-from bot.turns.inbox import DROPPED
+from bot.turns.inbox import QUEUE_CLEARED
 from tests.emulator_client import GENERAL
 from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, question_of, start_busy_thread, text_of
@@ -71,7 +71,7 @@ async def test_stop_queue_clears_waiting_messages_and_the_model_is_not_asked(
     for each in waiting:
         await slack.wait_until_reaction_set(GENERAL, each)
     await slack.say("alice", GENERAL, "!stop queue", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
+    await slack.until_shown(GENERAL, ts, "Stopped. Queue cleared: 2 messages won't be answered.")
     for each in waiting:
         await slack.wait_until_reaction_cleared(GENERAL, each)
     assert await slack.ephemeral("alice") == [], "the user who cleared them gets no notice"
@@ -90,10 +90,10 @@ async def test_what_waits_can_be_dropped_by_the_button_that_stop_offers(
         each = await slack.say("alice", GENERAL, text, thread_ts=ts)
         await slack.wait_until_reaction_set(GENERAL, each)
     card = await slack.ephemeral_after("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
-    assert "still in line" in text_of(card)
+    assert "still queued" in text_of(card)
     await model.reached(2)
     await slack.press_command("alice", GENERAL, card, "stop", "queue")
-    await slack.until_shown(GENERAL, ts, "1 message that waited won't be answered.")
+    await slack.until_shown(GENERAL, ts, "Queue cleared: 1 message won't be answered.")
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "the fourth answer")
@@ -109,11 +109,11 @@ async def test_authors_of_messages_that_another_user_cleared_are_notified_once(
         each = await slack.say("bob", GENERAL, text, thread_ts=ts)
         await slack.wait_until_reaction_set(GENERAL, each)
     await slack.say("alice", GENERAL, "!stop queue", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
-    assert await slack.wait_for_ephemeral("bob") == DROPPED
+    await slack.until_shown(GENERAL, ts, "Stopped. Queue cleared: 2 messages won't be answered.")
+    assert await slack.wait_for_ephemeral("bob") == QUEUE_CLEARED
     await slack.ephemeral_after_message("bob", GENERAL, ts, "!join", times=2)
     notices = [each["text"] for each in await slack.ephemeral("bob")]
-    assert notices == [DROPPED, session_texts.JOINED_ALREADY]
+    assert notices == [QUEUE_CLEARED, session_texts.JOINED_ALREADY]
 
 
 async def test_commands_do_not_wait_for_a_model_that_is_silent_in_another_thread(
@@ -228,7 +228,7 @@ async def test_a_side_question_that_the_model_cannot_answer_is_reported(
     ts = await slack.start_thread("bob", "one")
     notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask a broken one")
     assert "The model ran into a problem" in notice
-    assert "There is no question yet" in await slack.ephemeral_after_message(
+    assert "There's no question yet" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!ask"
     )
 
@@ -242,7 +242,7 @@ async def test_in_a_quiet_thread_the_bot_answers_only_when_mentioned_until_it_ma
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     await slack.say("bob", GENERAL, "!quiet", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "I stay silent in this thread")
+    await slack.until_shown(GENERAL, ts, "I'll stay silent in this thread")
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "!quiet")
         == session_texts.QUIET_ALREADY
@@ -267,7 +267,7 @@ async def test_a_quiet_thread_is_quiet_after_a_restart_and_commands_work_in_it(
     async with bots.running():
         ts = await slack.start_thread("bob", "one")
         await slack.say("bob", GENERAL, "!quiet", thread_ts=ts)
-        await slack.until_shown(GENERAL, ts, "I stay silent in this thread")
+        await slack.until_shown(GENERAL, ts, "I'll stay silent in this thread")
     await bots.start()
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))

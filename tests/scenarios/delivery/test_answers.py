@@ -1,4 +1,4 @@
-"""A mention is answered by the thread's session: streamed, remembered, in order, once."""
+"""The thread's session answers a mention: streamed, remembered, in order, once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
 def recite(request: ModelRequest) -> str:
-    """A model that tells everything that it remembers of this thread."""
+    """A model that recites all user texts of this thread."""
     return " | ".join(request.prompts)
 
 
@@ -163,7 +163,7 @@ async def test_a_thread_of_two_users_is_answered_only_when_the_bot_is_mentioned(
 async def test_mentioned_in_the_middle_of_a_thread_the_bot_knows_its_participants(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Bob wrote before the bot came: alice's follow-up may be for him."""
+    """Bob wrote before the bot was mentioned: alice's follow-up may be for him."""
     await bots.start()
     ts = await slack.say("bob", GENERAL, "lunch?")
     await slack.say("alice", GENERAL, "@threadpilot what is good for lunch?", thread_ts=ts)

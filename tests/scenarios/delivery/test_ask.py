@@ -11,7 +11,7 @@ from tests.scripted_model import ScriptedModel
 
 
 async def the_questions_root(slack: ScenarioClient, words: str) -> str:
-    """The thread that a question began: its root is posted by the bot."""
+    """The thread of a question: its root is posted by the bot."""
 
     async def root() -> str | None:
         posts = await slack.history(GENERAL)

@@ -1,4 +1,4 @@
-"""The whole bot as somebody at the keyboard meets it: the page in Chromium, all else as ever."""
+"""The whole bot as a user at the keyboard meets it: the page in Chromium, all else as always."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS: Final = ("gpt-fast", "gpt-deep")
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The sandbox's address, and the model that answers in it."""
+    """The emulator's address, and the model that answers in it."""
 
     url: str
     model: ScriptedModel
@@ -110,7 +110,7 @@ def test_a_message_that_waits_is_marked(page: Page, bot: Whole) -> None:
 
 
 def recite(request: ModelRequest) -> str:
-    """A model that tells everything that it remembers of this thread."""
+    """A model that recites all user texts of this thread."""
     return " | ".join(map(question_of, request.prompts))
 
 
@@ -118,16 +118,16 @@ def a_thread(page: Page, *questions: str) -> None:
     """Ask in the channel and then in the thread that opens, and wait for each answer."""
     page.write(f"@threadpilot {questions[0]}")
     page.sees(".thread .message", f"{questions[0]}")
-    page.sees(".thread .button", "Ask again")
+    page.sees(".thread .button", "Retry")
     for question in questions[1:]:
-        before = page.texts(".thread .button").count("Ask again")
+        before = page.texts(".thread .button").count("Retry")
         page.reply(question)
         page.until(partial(has_more_than, page, before), f"an answer to {question!r}")
 
 
 def has_more_than(page: Page, before: int) -> bool | None:
-    """Whether more answers than before can be asked for again in the thread."""
-    return page.texts(".thread .button").count("Ask again") > before or None
+    """True if the thread has more Retry buttons than before."""
+    return page.texts(".thread .button").count("Retry") > before or None
 
 
 def home(page: Page) -> None:
@@ -144,7 +144,7 @@ def test_retry_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
     bot.model.when("two", Answer("not so good", times=1))
     a_thread(page, "one", "two")
     page.sees(".thread .message", "not so good")
-    page.last(".thread .button", "Ask again").click()
+    page.last(".thread .button", "Retry").click()
     page.sees(".thread .message", "one | two")
     assert [question_of(text) for text in bot.model.requests[-1].prompts] == ["one", "two"]
 
@@ -152,26 +152,26 @@ def test_retry_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
 def test_a_fork_continues_in_the_thread_of_its_link(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
-    page.press(".thread .button", "Fork from here")
+    page.press(".thread .button", "Fork")
     page.press(".thread a", "Open the thread")
-    page.sees(".thread .message", "goes on here from another thread")
+    page.sees(".thread .message", "forked another thread here")
     page.does_not_see(".thread .button")
     page.reply("three")
     page.sees(".thread .message", "one | three")
-    page.press(".thread a", "The thread that it comes from")
+    page.press(".thread a", "Original thread")
     page.sees(".thread .message", "one | two")
 
 
 def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
-    page.last(".thread .button", "Go back").click()
-    page.sees("dialog", "I forget this answer and all that came later.")
+    page.last(".thread .button", "Rewind to here").click()
+    page.sees("dialog", "I'll forget this reply and everything after it.")
     page.press("dialog .button", "No")
     page.does_not_see("dialog")
-    page.last(".thread .button", "Go back").click()
-    page.press("dialog .button", "Go back")
-    page.sees(".thread .message", "I no longer know “two”.")
+    page.last(".thread .button", "Rewind to here").click()
+    page.press("dialog .button", "Rewind to here")
+    page.sees(".thread .message", "I've forgotten “two”;")
     page.reply("three")
     page.sees(".thread .message", "one | three")
 
@@ -179,7 +179,7 @@ def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None
 def test_the_menu_under_a_reply_shows_the_status(page: Page) -> None:
     a_thread(page, "one")
     page.press(".thread .block-actions [aria-haspopup=menu]")
-    page.press(".menu-item", "Status of this session")
+    page.press(".menu-item", "Show status")
     page.sees(".thread .ephemeral", "Model: gpt-fast")
     page.press(".thread .ephemeral .button", "History")
     page.sees(".thread .ephemeral", "You said: one")
@@ -189,7 +189,7 @@ def test_the_menu_under_a_reply_shows_the_status(page: Page) -> None:
 
 
 def in_its_way(request: ModelRequest) -> str:
-    """Models of which each has a way of its own to answer, which is not its name."""
+    """Models that each answer in a style of their own, which is not their name."""
     way = {"gpt-fast": "plainly", "gpt-deep": "warmly"}[request.model]
     return f"{way}: {recite(request)}"
 
@@ -198,7 +198,7 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     bot.model.default = Answer(in_its_way)
     a_thread(page, "before")
     page.reply("!compare gpt-fast gpt-deep which one?")
-    page.sees(".thread .button", "Show the models")
+    page.sees(".thread .button", "Show models")
     [shown] = [
         text for text in page.texts(".thread .message") if "warmly: before | which one?" in text
     ]
@@ -207,33 +207,33 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     warm = "A" if shown.index("warmly") < shown.index("plainly") else "B"
     other = "AB".replace(warm, "")
 
-    page.press(".thread .button", f"{other} is better")
+    page.press(".thread .button", f"Vote {other}")
     page.sees(".thread .ephemeral", f"Your vote for {other} counts.")
-    page.press(".thread .button", f"{warm} is better")
+    page.press(".thread .button", f"Vote {warm}")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
     page.open("UBOB")
     page.press(".main .thread-link")
-    page.press(".thread .button", f"{warm} is better")
+    page.press(".thread .button", f"Vote {warm}")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
-    assert f"vote for {other}" not in page.shows_status(), "nobody sees what another one voted"
+    assert f"vote for {other}" not in page.shows_status(), "votes of other users are hidden"
 
     page.open("UALICE")
     page.press(".main .thread-link")
-    page.press(".thread .button", "Show the models")
+    page.press(".thread .button", "Show models")
     names = page.sees(".thread .message", "Which model said what:").text
     assert f"{warm}: gpt-deep" in names
     assert f"{other}: gpt-fast" in names
     assert names.index("2 votes") > names.index(f"{warm}: gpt-deep")
     assert "no votes" in names
 
-    page.press(".thread .button", f"Go on with {warm}")
-    page.sees("dialog", f"This thread goes on with answer {warm}")
-    page.press("dialog .button", f"Go on with {warm}")
-    page.sees(".thread .message", f"We go on with answer {warm} of gpt-deep.")
+    page.press(".thread .button", f"Keep {warm}")
+    page.sees("dialog", f"This thread continues with answer {warm}")
+    page.press("dialog .button", f"Keep {warm}")
+    page.sees(".thread .message", f"Continuing with {warm} (gpt-deep).")
     page.reply("and now?")
     page.sees(".thread .message", "warmly: before | which one? | and now?")
     home(page)
-    page.sees(".home .block-header", "Which model does best")
+    page.sees(".home .block-header", "Best models")
     page.sees(".home .block-section", "1. gpt-deep: 2 votes in 1 comparison, kept 1 time")
     page.sees(".home .block-section", "2. gpt-fast: 0 votes in 1 comparison, kept 0 times")
 
@@ -244,7 +244,7 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
 def test_the_home_tab_lists_sessions_with_links(page: Page) -> None:
     home(page)
     page.sees(".home .block-header", "Hello, I'm Threadpilot")
-    page.sees(".home .block-section", "You have none yet")
+    page.sees(".home .block-section", "No sessions yet")
     page.press(".entry", "general")
     for question in ("what is Python?", "what is Rust?"):
         a_thread(page, question)
@@ -260,13 +260,13 @@ def test_a_session_is_deleted_on_the_home_tab_after_confirmation(page: Page, bot
     a_thread(page, "what is Python?")
     home(page)
     page.press(".home .button", "Delete")
-    page.sees("dialog", "Delete s1 and all that it remembers? It can't be brought back.")
+    page.sees("dialog", "Delete s1 with its memory and history?")
     page.press("dialog .button", "No")
     page.does_not_see("dialog")
     page.press(".home .button", "Delete")
     page.press("dialog .button", "Delete")
-    page.sees(".home .block-section", "s1 is gone for good")
-    page.sees(".home .block-section", "You have none yet")
+    page.sees(".home .block-section", "s1 is deleted permanently")
+    page.sees(".home .block-section", "No sessions yet")
     page.does_not_see(".home a")
     page.press(".entry", "general")
     page.press(".main .thread-link")
@@ -283,13 +283,13 @@ def test_many_sessions_are_shown_in_pages(page: Page) -> None:
     home(page)
     page.sees(".home .block-section", "The newest 5 of 9.")
     page.press(".home .button", "All my sessions")
-    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+    page.sees(".home .block-section", "1 to 8 of 9, last used first.")
     page.press(".home .button", "Older ›")
-    page.sees(".home .block-section", "9 to 9 of 9, the last used first.")
+    page.sees(".home .block-section", "9 to 9 of 9, last used first.")
     page.sees(".home a", "question number 1")
     page.sees(".home .block-context", "Page 2 of 2")
     page.press(".home .button", "‹ Newer")
-    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+    page.sees(".home .block-section", "1 to 8 of 9, last used first.")
 
 
 def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) -> None:
@@ -297,7 +297,7 @@ def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) ->
     page.write("@threadpilot slow")
     page.sees(".thread .message.streaming", "half")
     home(page)
-    page.sees(".home .block-header", "Just now")
+    page.sees(".home .block-header", "Running now")
     page.press(".home a", "“slow”")
     page.sees(".thread .message.streaming", "half")
     bot.model.release()
@@ -307,17 +307,17 @@ def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) ->
 def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot: Whole) -> None:
     home(page)
     page.choose("Model", "gpt-deep")
-    page.sees(".home .block-section", "Your threads are answered by gpt-deep from the next answer")
-    page.choose("Length of my answers", "Brief")
-    page.sees(".home .block-section", "I keep my answers in your threads short.")
+    page.sees(".home .block-section", "Your threads use gpt-deep from the next reply")
+    page.choose("Length of replies", "Brief")
+    page.sees(".home .block-section", "I'll keep replies in your threads short.")
     page.open("UALICE")
     a_thread(page, "what is Python?")
     assert bot.model.requests[-1].model == "gpt-deep"
     assert "Keep answers short" in bot.model.requests[-1].system
     home(page)
-    assert (page.chosen("Model"), page.chosen("Length of my answers")) == ("gpt-deep", "Brief")
-    page.choose("Model", "The usual one")
-    page.sees(".home .block-section", "Your threads are answered by the usual model again.")
+    assert (page.chosen("Model"), page.chosen("Length of replies")) == ("gpt-deep", "Brief")
+    page.choose("Model", "Default")
+    page.sees(".home .block-section", "Your threads use the default model again.")
     page.open("UALICE")
     a_thread(page, "what is Rust?")
     assert bot.model.requests[-1].model == "gpt-fast"
@@ -325,7 +325,7 @@ def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot:
 
 def test_only_admins_have_the_workspace_on_their_home_tab(page: Page) -> None:
     home(page)
-    page.sees(".home .block-header", "The workspace, for those in charge")
+    page.sees(".home .block-header", "Admin")
     page.press(".home .button", "Usage")
     page.sees(".home .block-header", "Usage of the last week")
     page.open("UBOB", "home")

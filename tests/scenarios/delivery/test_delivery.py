@@ -1,4 +1,4 @@
-"""What Slack shows is what the model said, however it gets there."""
+"""Slack shows exactly the model's text, by every way of delivery."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_ov
 async def test_a_stream_that_slack_ended_is_completed_by_an_edit(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Slack ends a stream after about five minutes, whatever happens in it."""
+    """Slack ends a stream after about five minutes, also an active one."""
     model.default = Answer(chunks=["Before. ", "After."], hold_after=1)
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot slowly")
@@ -102,7 +102,7 @@ async def test_a_stream_is_left_for_a_new_message_before_slack_ends_it(
 
 
 async def moving_on(clock: ManualClock, slack: ScenarioClient, ts: str) -> bool:
-    """Let the bot's time go on until the answer is complete."""
+    """Let the bot's time pass until the answer is complete."""
     await clock.advance(1)
     shown = await slack.bot_messages(GENERAL, ts)
     states = [message.get("streaming", {}).get("state") for message in shown]

@@ -1,5 +1,7 @@
-"""Under Slack's own limits, and over trouble and deaths, no answered message says for long that it
-waits, and no thread that the bot works on it."""
+"""Indicators are removed in time, under Slack's own limits and over faults and crashes.
+
+No answered message stays marked as queued for long, and no thread shows work without a turn.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ MessageLocation = tuple[str, str]
 
 
 async def indicators_left(slack: ScenarioClient, places: Sequence[MessageLocation]) -> list[str]:
-    """What still stands in threads that have been answered."""
+    """The indicators left in threads that have been answered."""
     found = []
     for channel, ts in places:
         found += [f"{ts} is marked" for _ in await slack.reactions(channel, ts)]
@@ -33,7 +35,7 @@ async def indicators_left(slack: ScenarioClient, places: Sequence[MessageLocatio
 
 
 async def works(slack: ScenarioClient, channel: str, ts: str) -> bool:
-    """Whether there is a Stop button, which is pressed for that: nothing is answered any more."""
+    """True if there is a Stop button. The function presses it: no turn may still run."""
     try:
         await slack.stop("alice", channel, ts)
     except Refusal as refused:
@@ -54,7 +56,7 @@ async def wait_until_reactions_cleared(
 async def time_passing(
     slack: ScenarioClient, clock: OffsetClock, seconds: float
 ) -> AsyncIterator[None]:
-    """A second is many, for the bot and for Slack."""
+    """A second counts as many, for the bot and for Slack."""
 
     async def pass_on() -> None:
         while True:
@@ -73,8 +75,8 @@ async def time_passing(
 async def test_many_answers_at_once_leave_no_mark_and_no_status(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """More wait than marks can be taken back in two minutes, and more are answered than statuses
-    can be set and taken back in one."""
+    """More messages are queued than marks can be removed in two minutes. More are answered than
+    statuses can be set and cleared in one."""
     many = {"MAX_TURNS": "60", "MAX_TURNS_PER_USER": "60", "MAX_SESSIONS": "60"}
     bots.env |= LONG_TIMEOUT_SETTINGS | many
     model.default = Answer(chunks=["An ", "answer."], chunk_delay=0.2)
@@ -131,7 +133,7 @@ async def test_no_indicator_is_left_after_slack_failed_for_minutes(
 
 
 async def wait_until_no_indicator_recorded(data_dir: str) -> None:
-    """Until nothing is on record as still to be taken back."""
+    """Wait until no indicator is recorded as still to be removed."""
     records = DatabaseReader(Path(data_dir))
     async with asyncio.timeout(60):
         while records.indicators_left():  # noqa: ASYNC110 # another process may take it back
@@ -141,9 +143,9 @@ async def wait_until_no_indicator_recorded(data_dir: str) -> None:
 async def test_no_indicator_is_left_by_a_bot_that_is_killed_repeatedly(
     emulator: RunningEmulator, slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
-    """While a thread shows work, a message is marked, and Slack lets neither be taken back."""
+    """While a thread shows work, a message is marked, and Slack refuses to remove either."""
     model.when("hold", Answer(chunks=["held ", "up"], hold_after=1, times=1))
-    await slack.app(limits=False)  # the bot keeps to them by a quicker clock
+    await slack.app(limits=False)  # the bot keeps to them by a faster clock
     env = environment(emulator, model, tmp_path / "data") | LONG_TIMEOUT_SETTINGS
     bot = SupervisedCommand(env, tmp_path / "bot.log", fast_clock.main)
     async with bot.kept_running():
@@ -168,7 +170,7 @@ async def test_no_indicator_is_left_by_a_bot_that_is_killed_repeatedly(
 
 
 async def killed(bot: SupervisedCommand) -> None:
-    """Kill it; the next one has begun."""
+    """Kill the bot; the next one has started."""
     before = bot.starts
     bot.kill()
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""What a model writes as a link, as it reaches Slack: live, complete, and in every other place."""
+"""Links in the model's text, as they reach Slack: live, complete, and in all other places."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ VERIFIED = "[the docs](https://docs.example/x)"
 SCRIPT = "[press me](javascript:alert(1))"
 
 
-@pytest.mark.parametrize("people", [1, 2])
+@pytest.mark.parametrize("users", [1, 2])
 async def test_a_disguised_link_is_text_while_it_streams_and_afterwards(
-    bots: Bots, slack: ScenarioClient, model: ScriptedModel, people: int
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, users: int
 ) -> None:
-    """Letter by letter, by a stream and by edits: no state of the message, not even for a moment,
-    has the link in it."""
+    """Letter by letter, by a stream and by edits: no state of the message has the link in it, not
+    even for a moment."""
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "hello")
-    if people == 2:
+    if users == 2:
         await slack.say("bob", GENERAL, "I am here, too", thread_ts=ts)
     text = f"See {DISGUISED}, {VERIFIED} and {SCRIPT}."
     model.when("links", Answer(chunks=[*text], chunk_delay=0.01))
@@ -41,8 +41,8 @@ async def test_a_disguised_link_is_text_while_it_streams_and_afterwards(
 async def test_nothing_that_the_bot_posts_unfurls(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Answers, cards, questions of commands: Slack fetches no address for a preview, so that no
-    word of a thread is carried out in one."""
+    """Answers, cards, questions of commands: Slack fetches no address for a preview, so no word of
+    a thread leaks in one."""
     model.default = Answer("Look at https://evil.example/?q=secret and @channel.")
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "a link")

@@ -1,4 +1,5 @@
-"""Called into the middle of a thread, the bot knows what was said: as data, bounded, once."""
+"""Mentioned in the middle of a thread, the bot gets the earlier messages: as data, bounded,
+once."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from tests.scripted_model import ScriptedModel
 
 
 def excerpt_in(prompt: str) -> list[Json]:
-    """The messages that came along with a prompt."""
+    """The messages in the excerpt of a prompt."""
     return [json.loads(line) for line in prompt.splitlines() if line.startswith('{"from"')]
 
 
@@ -107,7 +108,7 @@ async def test_after_a_reset_nothing_earlier_is_included(
 async def test_the_main_session_knows_the_findings_of_the_review_session(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And each knows its own answers from its memory alone."""
+    """Each knows its own answers only from its own history."""
     model.when("check it", "Line 3 is wrong.")
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot write it")
@@ -147,7 +148,7 @@ async def test_a_restart_looks_for_missed_messages_of_the_thread(
 async def test_a_question_asked_by_command_is_quoted_with_its_author(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The bot posted it, but did not say it."""
+    """The bot posted the question, but is not its author."""
     await bots.start()
     await slack.command("bob", GENERAL, "/copilot", "which way is safest?")
 

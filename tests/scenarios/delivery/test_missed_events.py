@@ -1,5 +1,8 @@
-"""Nothing said is missed: what people write while the bot is down, or hears nothing, is answered
-once when it hears again; and what Slack brings twice, late or in disorder is answered once, too."""
+"""Messages are answered once, even if events are missed, repeated, late or out of order.
+
+Events are missed while the bot is down or has no connection. It answers them when it is connected
+again.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ from tests.scenarios.operations.operator_client import Operator
 from tests.scripted_model import Answer, ScriptedModel
 
 BACKFILL_TIMEOUT_SECONDS = 700
-"""By then Slack no longer brings what it could not deliver: it tries for five minutes."""
+"""Timeout in seconds after which Slack no longer redelivers an event: it tries for five minutes."""
 
 
 async def questions_to(model: ScriptedModel) -> list[str]:
-    """What the model was asked, in order."""
+    """The questions that the model got, in order."""
     return [question_of(request.prompt) for request in model.requests]
 
 
 async def wait_for_backfill(
     slack: ScenarioClient, caplog: pytest.LogCaptureFixture, times: int = 1
 ) -> str:
-    """Wait until the bot has looked for what it missed; what it says about it."""
+    """Wait until the bot has looked for missed events; returns its summary in the log."""
 
     async def summary() -> str | None:
         lines = [each.getMessage() for each in caplog.records]
@@ -51,8 +54,8 @@ def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 async def test_messages_sent_while_the_bot_is_down_are_answered_once_when_it_starts(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A mention in a channel, one word more in a known thread, and a direct message, all longer ago
-    than Slack brings them again."""
+    """A mention in a channel, a follow-up in a known thread, and a direct message. All are older
+    than Slack's retries."""
     async with bots.running():
         known = await slack.ask_in_new_thread("alice", "before")
     direct = await slack.dm("carol")
@@ -82,7 +85,7 @@ async def test_messages_sent_while_the_bot_is_down_are_answered_once_when_it_sta
 async def test_messages_answered_before_a_restart_are_not_answered_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also not what was an order, or was withdrawn: it is looked at again, and known."""
+    """Nor a command, nor a deleted message: each is read again, and known."""
     async with bots.running() as bot:
         ts = await slack.ask_in_new_thread("alice", "first")
         await slack.ephemeral_after_message("alice", GENERAL, ts, "!status")
@@ -116,7 +119,7 @@ async def test_a_conversation_in_a_missed_thread_is_answered_in_its_order(
 async def test_a_thread_that_continues_before_its_start_is_found_is_answered_in_its_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The bot hears again, and is still looking for what it missed."""
+    """The bot receives events again, and is still looking for the missed ones."""
     async with bots.running():
         await slack.ask_in_new_thread("bob", "before")
     root = await slack.say("alice", GENERAL, "@threadpilot one")
@@ -128,11 +131,10 @@ async def test_a_thread_that_continues_before_its_start_is_found_is_answered_in_
 
     async def overheard() -> bool:
         return any(
-            line.startswith(f"message {last} ") and line.endswith(": overheard")
-            for line in caplog.messages
+            f" ts={last} " in line and line.endswith("status=overheard") for line in caplog.messages
         )
 
-    await slack.wait_for(overheard, why="the follow-up is heard")
+    await slack.wait_for(overheard, why="the follow-up is received")
     assert "backfill finished: " not in caplog.text
     await slack.until_shown(GENERAL, root, "You said: three")
     await wait_for_backfill(slack, caplog)
@@ -223,7 +225,7 @@ async def test_messages_older_than_the_backfill_limit_are_not_answered(
     await slack.say("alice", GENERAL, "@threadpilot long ago")
     await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     fresh = await slack.say("alice", GENERAL, "@threadpilot just now")
-    await slack.advance(400)  # nor is this one brought again
+    await slack.advance(400)  # nor is this one redelivered
     clock = OffsetClock()
     clock.move_forward(BACKFILL_TIMEOUT_SECONDS + 100)
     await bots.start(clock)
@@ -257,7 +259,7 @@ async def test_without_backfill_the_bot_reads_no_channel(
     assert await questions_to(model) == ["before", "after"]
 
 
-# Slack in trouble meanwhile ---------------------------------------------------------------------
+# Slack fails for a while --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -286,13 +288,13 @@ async def test_missed_messages_are_found_after_slack_failed_for_a_while(
 
 
 RETRIES_IN_FOUR_MINUTES = 6
-"""Between the first and the last of so many are more than four minutes, as the bot lives them."""
+"""Number of retries that take more than four minutes of the bot's time."""
 
 
 async def wait_until_backfill_postponed(
     slack: ScenarioClient, caplog: pytest.LogCaptureFixture, times: int
 ) -> None:
-    """Wait until the bot has tried in vain so often to read what it missed."""
+    """Wait until the bot has failed this often to read what it missed."""
 
     async def tried() -> bool:
         return caplog.text.count("gap not filled yet") >= times
@@ -308,7 +310,7 @@ async def test_mentions_are_found_after_reads_failed_for_four_minutes(
     caplog: pytest.LogCaptureFixture,
     kind: str,
 ) -> None:
-    """Each is answered once, and those who look after the bot see that something is still open."""
+    """Each is answered once, and operators see that a gap is still open."""
     operator = Operator(bots, slack)
     async with bots.running():
         known = await slack.ask_in_new_thread("alice", "before")
@@ -348,7 +350,8 @@ async def test_mentions_are_found_by_the_start_after_one_with_failed_reads(
 async def test_mentions_are_found_after_a_start_with_a_clock_that_was_a_day_ahead(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What that start looked for lay in the future; the next one finds it, and what came later."""
+    """That start looked for messages of the future. The next one finds the mention, and the later
+    messages."""
     async with bots.running():
         await slack.ask_in_new_thread("bob", "before")
     first = await slack.say("alice", GENERAL, "@threadpilot one")
@@ -376,13 +379,13 @@ async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_reporte
     caplog: pytest.LogCaptureFixture,
     code: str,
 ) -> None:
-    """Though another one can only be read later."""
+    """Although another one can only be read later."""
     async with bots.running():
         await slack.ask_in_new_thread("bob", "before")
     await slack.say("alice", GENERAL, "@threadpilot never read")
     mention = await slack.say("alice", DEV, "@threadpilot read later")
     await slack.advance(BACKFILL_TIMEOUT_SECONDS)
-    # Those in which people spoke with the bot last are read first.
+    # The channels with the latest messages to the bot are read first.
     await slack.fault("conversations.history", "error", error=code)
     await slack.fault("conversations.history", "500", times=4)
     bot = await bots.start(QuickClock())
@@ -430,7 +433,7 @@ async def test_a_backfill_that_was_stopped_starts_again_at_the_next_start(
     assert await slack.wait_until_answered(GENERAL, mention) == ["You said: missed"]
 
 
-# Both lines are down ----------------------------------------------------------------------------
+# Both connections are lost ----------------------------------------------------------------------
 
 
 async def wait_for_connections(slack: ScenarioClient, count: int) -> None:
@@ -449,7 +452,7 @@ async def test_messages_sent_without_a_connection_are_answered_after_a_reconnect
     kind: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """However long ago: Slack has given up bringing it."""
+    """However old they are: Slack no longer retries."""
     await bots.start(QuickClock())
     await wait_for_connections(slack, 2)
     known = await slack.ask_in_new_thread("alice", "before")
@@ -457,7 +460,7 @@ async def test_messages_sent_without_a_connection_are_answered_after_a_reconnect
     await slack.fault("socket", kind, reason="refresh_requested")
     mention = await slack.say("bob", GENERAL, "@threadpilot in a channel")
     await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
-    # In steps, for each try has to fail before the next one can begin to wait for its time.
+    # In steps, because each try has to fail before the next one can wait for its time.
     for _ in range(20):
         await slack.advance(BACKFILL_TIMEOUT_SECONDS / 10)
     assert await questions_to(model) == ["before"]
@@ -468,7 +471,7 @@ async def test_messages_sent_without_a_connection_are_answered_after_a_reconnect
     assert "accepted=2" in await wait_for_backfill(slack, caplog)
 
 
-# Slack brings it twice, late, in disorder -------------------------------------------------------
+# Events are repeated, late, out of order --------------------------------------------------------
 
 
 @pytest.mark.usefixtures("transport")

@@ -1,4 +1,4 @@
-"""Trouble on the way, and people who do things at awkward moments: one outcome all the same."""
+"""Faults in the middle, and user actions at awkward moments: the outcome is the same."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_an_answer_survives_a_slack_that_accepts_nothing_for_a_while(
 async def test_an_ending_that_the_database_refuses_is_shown_anyway(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And nobody is told to ask again what is answered already."""
+    """And no user is asked to repeat a question that is answered already."""
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
     bots.env["SILENCE_SECONDS"] = "3600"
     await bots.start(QuickClock())
@@ -96,12 +96,12 @@ async def test_an_answer_is_shown_even_if_its_history_entry_cannot_be_saved(
 
 
 def refuse_endings(data_dir: str) -> None:
-    """Make the database take everything but how a turn ends."""
+    """Make the database refuse the ends of turns."""
     refuse(data_dir, "UPDATE OF outcome ON turns WHEN NEW.outcome NOT NULL")
 
 
 def refuse(data_dir: str, what: str) -> None:
-    """Make the database take everything but this."""
+    """Make the database refuse this statement only."""
     with closing(sqlite3.connect(f"{data_dir}/threadpilot.db", isolation_level=None)) as database:
         database.execute(
             f"CREATE TRIGGER trouble BEFORE {what} BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -132,7 +132,7 @@ async def test_not_ready_while_no_message_can_be_accepted(
 async def test_stop_counts_from_the_first_moment(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Also while the session is being opened; and the next question is answered as ever."""
+    """Also while the session is being opened; the next question is answered as always."""
     model.when("first", Answer(chunks=["never shown"], hold_after=0))
     model.when("second", "You said: second")
     bot = await bots.start()
@@ -152,7 +152,7 @@ async def test_stop_counts_from_the_first_moment(
 async def test_a_thread_without_write_access_blocks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """What can never be shown ends its turn; its author alone is told."""
+    """A reply that can never be shown ends its turn; only its author gets a notice."""
     await bots.start()
     for method in ("startStream", "postMessage"):
         await slack.fault(f"chat.{method}", "error", error="is_archived", times=1_000)

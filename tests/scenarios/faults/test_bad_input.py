@@ -1,4 +1,4 @@
-"""Whatever comes in, the person who asked gets one clear sentence, and the bot goes on."""
+"""For any input the author gets one clear sentence, and the bot continues."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_markdown_that_breaks_blocks(slack: ScenarioClient, model: Scripte
 
 
 async def test_a_message_from_ourselves(slack: ScenarioClient, model: ScriptedModel) -> None:
-    """Our own posts come back as events: no loops, not even when they mention us."""
+    """Our own posts come back as events: no loops, not even if they mention us."""
     await the_answer_to(slack, "alice", "@threadpilot one")
     await slack.as_app("chat.postMessage", channel=GENERAL, text="<@U0PILOT> hello, me")
     await and_it_still_works(slack)

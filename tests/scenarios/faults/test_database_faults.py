@@ -1,5 +1,8 @@
-"""The database in trouble under a whole bot: what is not recorded is not acknowledged, people and
-operators get clear words, and each message has its one answer once it can be had."""
+"""Faults of the database under a whole bot.
+
+A message that is not recorded is not acknowledged. Users and operators get clear texts, and each
+message gets one answer once that is possible.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from bot.store import open_store
 from bot.store.sqlite import connection
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import MIGRATIONS
-from bot.turns.inbox import NOT_TAKEN
+from bot.turns.inbox import NOT_SAVED
 from tests.emulator_client import GENERAL
 from tests.fakes import QuickClock
 from tests.scenarios.conftest import Bots, ScenarioClient
@@ -35,7 +38,7 @@ SECONDS = 60.0
 
 @contextmanager
 def locked(folder: str) -> Iterator[sqlite3.Connection]:
-    """Somebody else writes in the database, and takes their time."""
+    """Another process writes in the database, slowly."""
     other = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
     with closing(other):
         other.execute("BEGIN IMMEDIATE")
@@ -60,7 +63,7 @@ async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
     await bots.start()
     with locked(bots.env["DATA_DIR"]):
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         assert model.requests == []
     for wait in (61, 301):
@@ -68,7 +71,7 @@ async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
     await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
     await slack.until_idle(bots.bot)
     assert await slack.bot_texts(GENERAL, ts) == ["You said: first"]
-    assert len(await slack.ephemeral("alice")) == 1, "told once, however often it was brought"
+    assert len(await slack.ephemeral("alice")) == 1, "notified once, for any number of deliveries"
     assert len(model.requests) == 1
     await bots.close()
     assert_sound(Path(bots.env["DATA_DIR"]))
@@ -77,9 +80,8 @@ async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
 async def receive_before_its_thread(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> str:
-    """Alice's mention, which cannot be recorded as long as Slack brings it at once, and two more
-    words of hers in its thread, which are heard after that; the thread. Slack is to bring the
-    mention again in a minute."""
+    """Alice's mention, which cannot be recorded while Slack first delivers it, and two follow-ups,
+    which are received after it. Returns the thread. Slack redelivers the mention in a minute."""
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, "bot.turns.inbox")
 
@@ -95,11 +97,11 @@ async def receive_before_its_thread(
 
         async def overheard(ts: str = ts) -> bool:
             return any(
-                line.startswith(f"message {ts} ") and line.endswith(": overheard")
+                f" ts={ts} " in line and line.endswith("status=overheard")
                 for line in caplog.messages
             )
 
-        await slack.wait_for(overheard, why=f"{text!r} is heard")
+        await slack.wait_for(overheard, why=f"{text!r} is received")
     assert await slack.bot_texts(GENERAL, root) == []
     return root
 
@@ -149,7 +151,7 @@ async def test_it_is_answered_after_a_restart_if_slack_does_not_redeliver_it(
 async def test_it_is_answered_when_slack_redelivers_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a restart, and although all else was heard."""
+    """Without a restart, and although all else was received."""
 
     async def put_off() -> bool:
         return "gap not filled yet" in caplog.text
@@ -172,10 +174,10 @@ async def test_it_is_answered_when_slack_redelivers_it(
 async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The ending cannot be put on record for a while; what is shown is the answer, once."""
+    """The end of the turn cannot be recorded for a while; the answer is shown once."""
 
     async def is_late() -> bool:
-        return "the ending is not on record yet" in caplog.text
+        return "result not recorded yet" in caplog.text
 
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
     await bots.start()
@@ -204,7 +206,7 @@ async def test_a_command_that_the_database_refuses_is_reported(
 async def test_a_full_disk_loses_and_repeats_nothing(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The disk of the real process: whatever it writes beyond this size is refused."""
+    """The disk of the real process: writes beyond this size are refused."""
     folder = Path(env["DATA_DIR"])
     async with threadpilot("run", env=env) as process:
         first = await slack.say("alice", GENERAL, "@threadpilot before")
@@ -212,7 +214,7 @@ async def test_a_full_disk_loses_and_repeats_nothing(
         old = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (PAGE, old[1]))
         ts = await slack.say("alice", GENERAL, "@threadpilot during")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, old)
         for wait in (61, 301):
@@ -236,7 +238,7 @@ async def test_a_moved_database_accepts_no_message(
     async with threadpilot("run", env=env) as process:
         file.rename(file.with_name("away"))
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         file.with_name("away").rename(file)
         for wait in (61, 301):
             await slack.advance(wait)
@@ -299,13 +301,13 @@ async def test_an_unusable_database_ends_the_start_with_instructions(
     assert expected in output
     assert "threadpilot doctor" in output
     assert "Traceback" not in output
-    assert len(await slack.calls("apps.connections.open")) == calls, "nothing may be heard"
+    assert len(await slack.calls("apps.connections.open")) == calls, "no event may be received"
 
 
 async def test_a_database_that_is_locked_at_the_start_is_waited_for(
     env: dict[str, str], slack: ScenarioClient
 ) -> None:
-    """It says once what to do; and while nothing can be recorded, nothing is heard."""
+    """The bot prints once what to do. It receives nothing while nothing can be recorded."""
     await left_by_a_bot(env)
     with locked(env["DATA_DIR"]) as other:
         async with threadpilot("run", env=env, until=connection.LOCKED) as process:
@@ -313,7 +315,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
             other.execute("ROLLBACK")
             output = await wait_for_output(process, READY)
             assert connection.LOCKED not in output
-            assert "start goes on: the database is available" in output
+            assert "start continues: the database is available" in output
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)

@@ -1,5 +1,7 @@
-"""The model in trouble, through the real runtime: each kind has its one sentence, told once, and
-the thread's next question is answered."""
+"""Faults of the model, through the real runtime.
+
+Each kind has one sentence, shown once, and the thread's next question is answered.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from tests.scenarios.conftest import Bots, ScenarioClient, free_port, question_o
 from tests.scripted_model import Answer, ScriptedModel
 
 SECONDS = 90.0
-"""The runtime tries most of these again five times, with growing pauses: 24 s when it is idle."""
+"""Timeout in seconds. The runtime retries most of these five times, with growing pauses: 24 s when
+it is idle."""
 
 HALF = ["half ", "done"]
 FAULTS = {
@@ -22,14 +25,14 @@ FAULTS = {
     "a cut stream": (Answer(chunks=HALF, fault="cut"), AgentErrorKind.UNREACHABLE, "half"),
     "garbage": (Answer(chunks=HALF, fault="garbage"), AgentErrorKind.UNREACHABLE, "half"),
 }
-"""A question about each, what the model does, what that is for people, and what of the last try's
-text stays above the sentence."""
+"""A question about each, the model's fault, its error kind, and the text of the last try that stays
+above the sentence."""
 
 
 async def test_each_model_fault_is_reported_once_and_the_next_question_is_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """All at once, each in a thread of its own: none holds up another."""
+    """All at once, each in a thread of its own: none delays another."""
     bots.env["MAX_TURNS_PER_USER"] = "20"
     for question, (answer, _, _) in FAULTS.items():
         model.when(f"what of {question}?", answer)
@@ -54,7 +57,7 @@ async def test_each_model_fault_is_reported_once_and_the_next_question_is_answer
 async def test_rate_limits_of_the_model_are_waited_out_even_without_retry_after(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """(If it goes on, the runtime takes 52 s to give it up: measured.)"""
+    """(If it continues, the runtime gives up after 52 s: measured.)"""
     model.when("hurry", Answer(fault=429, times=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot hurry")
@@ -87,7 +90,7 @@ async def test_a_missing_model_server_is_reported_and_used_again_when_it_returns
 async def test_a_silent_model_times_out_and_is_reported(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Before its first word, and in the middle, where what it said stays."""
+    """Before its first word, and in the middle, where its text stays."""
     clock = OffsetClock()
     model.when("hush", Answer(fault="silence", times=1))
     model.when("half", Answer(chunks=["so ", "far"], hold_after=1, times=1))
@@ -101,7 +104,7 @@ async def test_a_silent_model_times_out_and_is_reported(
         await clock.pass_by(130)
         return model.disconnects == 2
 
-    await slack.wait_for(given_up, why="nobody waits for the model any more")
+    await slack.wait_for(given_up, why="the wait for the model ended")
     silent = AGENT_ERROR_MESSAGES[AgentErrorKind.SILENT]
     for ts in (mute, half):
         await slack.until_shown(GENERAL, ts, silent)

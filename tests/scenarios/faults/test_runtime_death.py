@@ -1,4 +1,4 @@
-"""The Copilot runtime dies under running turns: each is asked once more, and answered once."""
+"""The Copilot runtime dies under running turns: each is retried once, and answered once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def kill_runtime(bots: Bots) -> None:
 
 
 async def until_on_disk(bots: Bots, prompt: str) -> None:
-    """Wait until the runtime has a prompt in its history, where a death leaves it."""
+    """Wait until the runtime has a prompt in its history, where a crash leaves it."""
     folder = Path(bots.env["DATA_DIR"])
     await wait_until(
         lambda: any(prompt in file.read_text() for file in folder.rglob("events.jsonl"))
@@ -35,7 +35,7 @@ async def until_on_disk(bots: Bots, prompt: str) -> None:
 async def test_a_turn_whose_runtime_is_killed_is_asked_again_and_answered_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """What it had said is taken back, and the prompt that the dead runtime kept is sent once."""
+    """Its text is retracted, and the prompt in the dead runtime's history is sent once."""
     model.when("second", Answer(chunks=["half of ", "nothing"], hold_after=1, times=1))
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
@@ -78,7 +78,7 @@ async def test_a_turn_whose_runtime_dies_twice_is_reported_and_can_be_asked_agai
 async def test_all_turns_whose_runtime_is_killed_are_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Several at once, in threads of their own: one engine is started for them all."""
+    """Several at once, in threads of their own: one runtime is started for all of them."""
     bots.env.update(MAX_TURNS_PER_USER="9")
     questions = [f"question {number}" for number in range(5)]
     for question in questions:
@@ -101,7 +101,7 @@ async def test_all_turns_whose_runtime_is_killed_are_answered(
 async def test_turns_that_start_before_the_death_is_noticed_are_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """One in a session that was live, one that wants a session opened."""
+    """One in a live session, and one in a session that must be opened."""
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
     kill_runtime(bots)
@@ -119,7 +119,7 @@ async def test_turns_that_start_before_the_death_is_noticed_are_answered(
 async def test_a_turn_that_was_stopped_is_not_asked_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Stop was pressed while the engine hung; then it dies."""
+    """Stop was pressed while the runtime hung; then it dies."""
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
     bot = await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -129,7 +129,7 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
     await freeze(pid)
     thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
     stopping = asyncio.create_task(bot.turn_processor.stop_answer(thread, "UALICE"))
-    await asyncio.sleep(0)  # it is on its way, and the engine does not hear it
+    await asyncio.sleep(0)  # it is sent, and the runtime does not receive it
     os.kill(pid, signal.SIGKILL)
     assert await stopping
     await slack.until_shown(GENERAL, ts, STOPPED)
@@ -143,7 +143,7 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
 async def test_a_prompt_in_the_history_without_a_record_is_sent_once_too(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The database did not take down where it stands there."""
+    """The database refused to record its place in the history."""
     model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=1))
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
@@ -159,7 +159,7 @@ async def test_a_prompt_in_the_history_without_a_record_is_sent_once_too(
 async def test_a_comparison_whose_runtime_is_killed_is_reported_and_not_asked_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """One answer asked later than the others would be no comparison."""
+    """If one answer were requested later than the others, it would be no comparison."""
     model.models = ["model-a", "model-b"]
     model.when("which?", Answer(chunks=["half ", "done"], hold_after=1))
     bot = await bots.start()

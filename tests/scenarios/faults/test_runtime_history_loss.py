@@ -1,4 +1,4 @@
-"""A runtime that is killed may lose what it has not written down: then nothing says otherwise."""
+"""A killed runtime may lose unwritten history: then no record claims otherwise."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ROUNDS = 4
 
 
 def on_record(bots: Bots) -> list[str]:
-    """What the one session remembers, by the bot's record."""
+    """The history of the one session, by the bot's record."""
     query = "SELECT n.text FROM remembered r JOIN turns n ON n.id = r.turn ORDER BY r.place"
     with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE_NAME)) as database:
         return [str(text).removeprefix("<@U0PILOT> ") for (text,) in database.execute(query)]
 
 
 def known(model: ScriptedModel) -> list[str]:
-    """What the one session was asked, by what the model was sent last."""
+    """The prompts of the one session, by the last request to the model."""
     return [question_of(prompt) for prompt in model.requests[-1].prompts]
 
 
@@ -38,8 +38,8 @@ async def kill(bots: Bots) -> None:
 
 
 def lose(bots: Bots, text: str) -> None:
-    """Take out of the one history what comes from the first line with these words on: as if the
-    runtime had been killed before it wrote that down."""
+    """Cut the one history before the first line with this text, as if the runtime had been killed
+    before it wrote that line."""
     [history] = folder_of_sessions(Path(bots.env["DATA_DIR"])).glob("*/events.jsonl")
     lines = history.read_text().splitlines(keepends=True)
     first = next(number for number, line in enumerate(lines) if text in line)
@@ -50,7 +50,7 @@ def lose(bots: Bots, text: str) -> None:
 async def test_a_turn_lost_with_its_runtime_is_not_recorded_as_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, lost: str
 ) -> None:
-    """Wholly, or its answer alone: then its prompt is not left for the model to answer again."""
+    """The whole turn, or its answer alone: then the model does not answer its prompt again."""
     bot = await bots.start()
     ts = await slack.start_thread("alice", "first", "second")
     await slack.until_idle(bot)
@@ -67,7 +67,7 @@ async def test_a_turn_lost_with_its_runtime_is_not_recorded_as_history(
 async def test_the_record_equals_the_models_history_after_each_kill(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Killed at once after an answer, and under one, again and again."""
+    """Killed right after an answer, and during one, several times."""
     bot = await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
     await slack.until_idle(bot)
@@ -88,7 +88,7 @@ async def test_the_record_equals_the_models_history_after_each_kill(
 async def test_a_turn_whose_runtime_died_twice_is_removed_if_the_history_lacks_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """It failed and is not on record as remembered once the session is asked again."""
+    """The turn failed. Once the session is used again, it is not recorded as history."""
     model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=2))
     bot = await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")

@@ -1,7 +1,7 @@
-"""Each thing that can go wrong with a call, at each method that the bot calls: one outcome each.
+"""Each fault of a call, at each method that the bot calls: one outcome each.
 
-One bot goes through all its methods with one kind of fault. For each method something is done that
-calls it, the fault is met, and what people see is what it should be; the bot then answers as ever.
+One bot uses all its methods with one kind of fault. For each method there is an action that calls
+it. The fault happens, users see what they should, and the bot then answers as always.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.scripted_model import Answer, ScriptedModel
 
 KINDS = ["429", "500", "drop_before", "drop_after", "slow", "garbage"]
 MAYBE_DONE = {"500", "drop_after", "drop_before", "garbage"}
-"""After these nobody knows whether it was done. What one person alone is shown cannot be read back,
-so it may be shown them twice, rather than not at all."""
+"""After these it is unknown whether the call was done. Ephemeral messages cannot be read back, so
+one may be shown twice, rather than not at all."""
 
 WORDS = ["One ", "two ", "three ", "four ", "five."]
 WHOLE = "".join(WORDS)
@@ -29,7 +29,7 @@ SHORT = "A short one."
 
 @dataclass
 class CallFailureScenario:
-    """A bot in its workspace, and the fault that is to come."""
+    """A bot in its workspace, and the fault that is set."""
 
     slack: ScenarioClient
     model: ScriptedModel
@@ -42,14 +42,14 @@ class CallFailureScenario:
         await self.slack.fault(self.method, self.kind, retry_after=seconds)
 
     async def failed_calls(self) -> bool:
-        """Whether the fault has happened."""
+        """True if the fault has happened."""
         return not await self.slack.faults()
 
     async def wait_until_failed(self) -> None:
         await self.slack.wait_for(self.failed_calls, 20.0, f"{self.method} met {self.kind}")
 
     async def answered(self, ts: str, *answers: str, channel: str = GENERAL) -> None:
-        """The thread shows these answers, whole and once, and nothing else of the bot."""
+        """The thread shows these answers, whole and once, and no other message of the bot."""
 
         async def shown() -> bool:
             messages = await self.slack.bot_messages(channel, ts)
@@ -60,14 +60,14 @@ class CallFailureScenario:
         await self.slack.wait_for(shown, 30.0, f"{self.method} {self.kind}: {answers} are shown")
 
     async def one_asks(self, text: str = "count") -> None:
-        """A question by one person: the answer is streamed."""
+        """A question of one user: the answer is streamed."""
         await self.trouble()
         ts = await self.slack.say("alice", GENERAL, f"@threadpilot {text}")
         await self.wait_until_failed()
         await self.answered(ts, WHOLE)
 
     async def several_ask(self) -> None:
-        """A question in a thread of several people: it is read, and the answer is edited."""
+        """A question in a thread of several users: the thread is read, and the answer is edited."""
         ts = await self.slack.say("bob", GENERAL, "lunch?")
         await self.trouble()
         await self.slack.say("alice", GENERAL, "@threadpilot count", thread_ts=ts)
@@ -75,7 +75,7 @@ class CallFailureScenario:
         await self.answered(ts, WHOLE)
 
     async def attempt_is_cleared(self) -> None:
-        """A long answer breaks off and a short one comes: a message too many is deleted."""
+        """A long answer is cut and a short one follows: a surplus message is deleted."""
         long = Answer(chunks=["word " * 700] * 10, fault="cut", times=1)
         self.model.when("break off", long)
         ts = await self.slack.say("alice", GENERAL, "@threadpilot break off")
@@ -89,7 +89,7 @@ class CallFailureScenario:
         await self.answered(ts, SHORT)
 
     async def one_waits(self) -> None:
-        """A message waits for the one before it: it is marked, and the mark is taken away."""
+        """A message is queued behind another: it is marked, and the mark is removed."""
         holds = self.model.holds
         self.model.when("hold", Answer(chunks=["held ", "up"], hold_after=1, times=1))
         ts = await self.slack.say("alice", GENERAL, "@threadpilot hold")
@@ -106,7 +106,7 @@ class CallFailureScenario:
         await self.slack.wait_until_reaction_cleared(GENERAL, waiting)
 
     async def ephemeral_is_posted(self, text: str) -> None:
-        """An order in a thread that one person alone gets an answer to."""
+        """A command in a thread whose result is ephemeral."""
         ts = await self.slack.ask_in_new_thread("alice", "count")
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
@@ -119,7 +119,8 @@ class CallFailureScenario:
         await self.answered(ts, WHOLE)
 
     async def command_is_run(self, person: str, text: str) -> None:
-        """A command, again and again until Slack is asked: what it tells is known for a while."""
+        """A command, repeated until Slack is called: the values that it shows are cached for a
+        while."""
 
         async def done() -> bool:
             await self.slack.wait_for_ephemeral(person, await self._run_command(person, text) + 1)
@@ -134,7 +135,7 @@ class CallFailureScenario:
         return before
 
     async def one_exports(self) -> None:
-        """A file of a session, for one person: at most one, and a sentence about it."""
+        """A file of a session, for one user: at most one, and a sentence about it."""
         ts = await self.slack.ask_in_new_thread("alice", "count")
         files = len(await self.slack.files_of("alice"))
         before = len(await self.slack.ephemeral("alice"))
@@ -146,7 +147,7 @@ class CallFailureScenario:
         assert more == 1 if self.kind in ("429", "slow") else more <= 1
 
     async def one_titles(self) -> None:
-        """A thread gets a title: everybody reads of it, once."""
+        """A thread gets a title: all members see it, once."""
         ts = await self.slack.ask_in_new_thread("alice", "count")
         await self.trouble()
         await self.slack.say("alice", GENERAL, "!title A fine day", thread_ts=ts)
@@ -155,7 +156,7 @@ class CallFailureScenario:
         assert len(await self.slack.bot_messages(GENERAL, ts)) == 2
 
     async def one_chooses_a_shortcut(self) -> None:
-        """The shortcut's modal opens, or the person is told why not."""
+        """The shortcut's modal opens, or the user gets the reason."""
         ts = await self.slack.say("carol", GENERAL, "Bonjour")
         opened = len(await self.slack.calls("views.open"))
         before = len(await self.slack.ephemeral("alice"))
@@ -177,12 +178,12 @@ class CallFailureScenario:
         await self.wait_until_failed()
 
     async def one_asks_where_there_are_no_sessions(self) -> None:
-        """Work is shown in words. (From here on the bot shows it in no other way.)"""
+        """Work is shown as text. (From here on the bot shows it in no other way.)"""
         await self.slack.app(agent_sessions=False)
         await self.one_asks()
 
     async def one_asks_in_a_private_channel(self) -> None:
-        """Whether somebody sees a private channel is looked up among its members."""
+        """The members of a private channel decide whether a user may see it."""
         members = await self.slack.call("alice", "conversations.members", channel=SECRET)
         if BOT_USER not in members["members"]:
             await self.slack.call("alice", "conversations.invite", channel=SECRET, users=BOT_USER)
@@ -223,13 +224,13 @@ ACTIONS: dict[str, Action] = {
     "agents.sessions.setStatus": CallFailureScenario.one_asks,
     "assistant.threads.setStatus": CallFailureScenario.one_asks_where_there_are_no_sessions,
 }
-"""What calls which method, in the order in which one bot goes through them."""
+"""The action for each method, in the order in which one bot runs them."""
 
 
 AT_THE_START = {"auth.test"}
-"""Asked once, before there is a bot: `tests.integration.slack.test_gateway`."""
+"""Called once, before there is a bot: `tests.integration.slack.test_gateway`."""
 AFTER_A_GAP = {"conversations.history", "users.conversations"}
-"""Read only then: `tests.scenarios.delivery.test_missed_events`."""
+"""Called only then: `tests.scenarios.delivery.test_missed_events`."""
 
 
 def test_every_method_that_the_bot_calls_is_tested() -> None:

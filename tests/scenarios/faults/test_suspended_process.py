@@ -1,4 +1,4 @@
-"""The bot's process is stopped for a while and goes on: what came meanwhile counts."""
+"""The bot's process is suspended for a while and continues: answers of that time count."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.scripted_model import Answer, ScriptedModel
 
 ANSWERS = 10
 WORDS = 150
-"""So many pieces of each that they do not fit into a pipe: all cannot be read at once."""
+"""Number of pieces of each answer. They do not fit into a pipe, so they cannot be read at once."""
 SILENCE_SECONDS = 4
 
 
 async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """For longer than a model may be silent: it is not given up for that, nor is the runtime."""
+    """For longer than a model may be silent: neither the model nor the runtime times out."""
     env.update(SILENCE_SECONDS=str(SILENCE_SECONDS), MAX_TURNS_PER_USER=str(ANSWERS))
     chunks = ["it begins ", *["and goes on "] * WORDS, "and ends"]
     model.when("question", Answer(chunks=chunks, hold_after=1))
@@ -38,7 +38,7 @@ async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
         [runtime] = runtimes_of(Path(env["DATA_DIR"]), process.pid)
         await freeze(process.pid)
         model.release()
-        await asyncio.sleep(2 * SILENCE_SECONDS)  # the absence itself
+        await asyncio.sleep(2 * SILENCE_SECONDS)  # the suspension itself
         os.kill(process.pid, signal.SIGCONT)
         for ts in threads:
             await slack.until_shown(GENERAL, ts, "and ends")

@@ -31,8 +31,8 @@ async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     [trace] = {span.trace for span in spans if span.service == OURS}
     about = [line for line in lines if line.get("turn") == 1]
-    assert [line["message"] for line in about if line["message"].startswith("turn ends")] == [
-        "turn ends: failed"
+    assert [line["message"] for line in about if line["message"].startswith("turn ended")] == [
+        "turn ended: state=failed"
     ]
     assert {line["thread"] for line in about} == {f"T0SANDBOX/{GENERAL}/{ts}"}
     assert {line["trace"] for line in about if "trace" in line} == {trace}

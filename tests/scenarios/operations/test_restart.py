@@ -229,7 +229,7 @@ async def test_texts_of_users_and_the_model_are_not_logged_at_any_level(
         await slack.command("alice", GENERAL, "/copilot", "walrus")
         process.send_signal(signal.SIGTERM)
         _, output = await asyncio.wait_for(process.communicate(), 30)
-    assert b"turn ends" in output
+    assert b"turn ended" in output
     for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
         assert canary not in output
 

@@ -62,7 +62,7 @@ async def test_a_session_unused_for_long_is_deleted_and_its_thread_is_notified(
     assert len(sessions_on_disk(bots)) == 1
     await assert_session_reset(slack, model, old, "one")
     audit = full_text_of(await slack.card_for("alice", GENERAL, "admin audit"))
-    assert "Threadpilot itself" in audit
+    assert "Threadpilot: " in audit
     assert "unused for 30 days" in audit
     assert "1 sessions" in audit
 

@@ -186,9 +186,9 @@ async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_f
     clock.move_forward(RESTART_INTERVAL_SECONDS)
 
     async def begun() -> bool:
-        return "it is to be started anew" in caplog.text
+        return "above its memory limit" in caplog.text
 
-    await slack.wait_for(begun, why="the runtime is to be started anew")
+    await slack.wait_for(begun, why="the runtime is to be restarted")
     await slack.say("carol", GENERAL, "hers again", thread_ts=other)
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
@@ -207,7 +207,7 @@ async def test_a_runtime_that_is_killed_costs_no_memory(
     os.kill(before, signal.SIGKILL)
 
     async def noticed() -> bool:
-        return "the Copilot runtime is gone" in caplog.text
+        return "runtime gone:" in caplog.text
 
     await slack.wait_for(noticed, why="it is noticed")
     for number, ts in enumerate(threads):

@@ -61,7 +61,7 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         await slack.clear_faults()
         output = await wait_for_output(process, READY)
         assert waits(output) == []
-        assert "start goes on" in output
+        assert "start continues" in output
         assert (await operator.get("/readyz"))[0] == 200
         await slack.ask_in_new_thread("alice", "hello")
         process.send_signal(signal.SIGTERM)
@@ -101,7 +101,7 @@ async def test_one_line_is_logged_when_the_trouble_begins_changes_and_ends(
     waiting = [line for line in caplog.messages if line.startswith("start waits for Slack")]
     assert len(waiting) == 2
     assert all(SLACK_UNREACHABLE in line for line in waiting)
-    assert caplog.messages.count("start goes on: Slack is available") == 1
+    assert caplog.messages.count("start continues: Slack is available") == 1
     assert len(await slack.calls("auth.test")) >= 8
 
 
@@ -200,7 +200,7 @@ async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
         assert (await operator.get("/readyz"))[0] == 503
         good.touch()
         output = await wait_for_output(process, READY)
-        assert "start goes on: the Copilot runtime is available" in output
+        assert "start continues: the Copilot runtime is available" in output
         assert waits(output) == []
         await slack.ask_in_new_thread("alice", "hello")
         assert len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1

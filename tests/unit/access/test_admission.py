@@ -1,4 +1,4 @@
-"""Refusals: what counts as a message without words. (The others are told in the scenarios.)"""
+"""Which messages count as empty. (The scenarios cover the other refusals.)"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from bot.access.admission import is_only_emoji
 
 CODE = ["```", "``", "`:tada:`", "```\n:tada:\n```", "^", "¨ ´", "\u200d", "\ufe0f \u0301"]
-"""Signs, and what is nothing without what it belongs to."""
+"""Symbols, and characters that only modify one."""
 
 
 @pytest.mark.parametrize("text", [":tada:", ":+1::skin-tone-3: :wave:", "🎉", "👩‍💻 👍🏽", "❤️"])

@@ -1,4 +1,4 @@
-"""Limits: who may have another turn."""
+"""Quotas: which users may have another turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def choose(world: CommandFixture, user: str, topic: PreferenceKind, value:
     )
 
 
-async def test_without_a_limit_everybody_may_ask_as_much_as_they_like(
+async def test_without_a_limit_all_users_may_ask_without_end(
     world: CommandFixture,
 ) -> None:
     for second in range(1, 6):
@@ -33,7 +33,7 @@ async def test_without_a_limit_everybody_may_ask_as_much_as_they_like(
     assert await QuotaPolicy(world.store, world.clock, per_day=0).quota_refusal(ALICE) == ""
 
 
-async def test_who_has_had_their_turns_gets_a_sentence_until_a_day_has_passed(
+async def test_a_user_without_turns_left_gets_a_text_until_a_day_has_passed(
     world: CommandFixture,
 ) -> None:
     bounds = QuotaPolicy(world.store, world.clock, per_day=2)
@@ -41,13 +41,13 @@ async def test_who_has_had_their_turns_gets_a_sentence_until_a_day_has_passed(
     assert await bounds.quota_refusal(ALICE) == ""
     await world.clock.advance(3_600)
     await world.context_for(2)
-    assert await bounds.quota_refusal(ALICE) == quotas.USED_UP.format(turns="2 turns")
+    assert await bounds.quota_refusal(ALICE) == quotas.USED_UP.format(turns="2 questions")
     assert await bounds.quota_refusal(BOB) == ""
     await world.clock.advance(quotas.DAY_SECONDS - 3_599)
     assert await bounds.quota_refusal(ALICE) == ""
 
 
-async def test_ones_own_number_counts_instead(world: CommandFixture) -> None:
+async def test_a_users_own_number_replaces_the_default(world: CommandFixture) -> None:
     bounds = QuotaPolicy(world.store, world.clock, per_day=5)
     await choose(world, ALICE, PreferenceKind.QUOTA, "1")
     await world.context_for(1)
@@ -59,7 +59,7 @@ async def test_ones_own_number_counts_instead(world: CommandFixture) -> None:
     assert await bounds.quota_of(BOB) == Quota(per_day=5)
 
 
-async def test_who_is_blocked_gets_no_turn(world: CommandFixture) -> None:
+async def test_a_blocked_user_gets_no_turn(world: CommandFixture) -> None:
     bounds = QuotaPolicy(world.store, world.clock, per_day=0)
     await choose(world, BOB, PreferenceKind.BLOCKED, "yes")
     assert await bounds.quota_refusal(BOB) == quotas.BLOCKED
@@ -69,7 +69,7 @@ async def test_who_is_blocked_gets_no_turn(world: CommandFixture) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "9" * 30])
-async def test_a_number_that_is_none_does_not_count(world: CommandFixture, value: str) -> None:
+async def test_an_invalid_number_does_not_count(world: CommandFixture, value: str) -> None:
     await choose(world, ALICE, PreferenceKind.QUOTA, value)
     assert await QuotaPolicy(world.store, world.clock, per_day=7).quota_of(ALICE) == Quota(
         per_day=7

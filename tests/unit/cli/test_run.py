@@ -1,4 +1,4 @@
-"""What `threadpilot run` does once the bot is up."""
+"""Tests what `threadpilot run` does once the bot has started."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ asyncio.run(run.serve(types.SimpleNamespace(shutdown_seconds=0.0, log_format="te
 
 
 async def test_garbage_is_collected_once_it_is_up() -> None:
-    """`bot.cli.main` leaves it lying while the bot starts; for ever would be a leak."""
+    """`bot.cli.main` disables garbage collection during the start. Later that would be a leak."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SERVE, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert (said, process.returncode) == (b"True\n", 0)
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert (output, process.returncode) == (b"True\n", 0)
 
 
 _CTRL_C_IN_AN_IMPORT = """
@@ -52,7 +52,7 @@ sys.exit(main(["run"]))
 """
 
 
-async def test_ctrl_c_while_it_is_still_being_imported_ends_it_in_good_order(
+async def test_ctrl_c_during_the_import_ends_without_a_traceback(
     tmp_path: Path,
 ) -> None:
     settings = {
@@ -67,7 +67,7 @@ async def test_ctrl_c_while_it_is_still_being_imported_ends_it_in_good_order(
         env={**os.environ, **settings},
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await asyncio.wait_for(process.communicate(), 60)
-    assert b"Traceback" not in said
-    assert b"threadpilot stops: it was asked to before it had begun." in said
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert b"Traceback" not in errors
+    assert b"threadpilot stops: interrupted before the start." in errors
     assert process.returncode == 0

@@ -1,7 +1,7 @@
-"""A desk on a real database, with people and a board that are as a test wants them.
+"""A command dispatcher on a real database, with fake users and a fake card publisher.
 
-What is tested is everything between an order that was given and what is shown of it. The runtime
-and Slack are outside: where a test is about the runtime, it brings the real one.
+The tests cover everything between a command and its result. The runtime and Slack are fakes; a test
+about the runtime brings the real one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bot.domain.users import User, UserKind
 from bot.errors import SlackError
 from bot.ports import AgentSession, SessionConfig, Store
 from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 from bot.store import open_store
 from tests.contracts.messages import BEGIN, make_message
 from tests.fakes import ManualClock
@@ -34,9 +35,9 @@ from tests.fakes import ManualClock
 TEAM = "T0SANDBOX"
 GENERAL, DEV, DIRECT = "C0GENERAL", "C0DEV", "D0ALICE"
 ALICE, BOB, CAROL, ADA = "U0ALICE", "U0BOB", "U0CAROL", "U0ADA"
-"""Ordinary people, and Ada, who is in charge."""
+"""Ordinary users, and the admin Ada."""
 GUS, EVE, ROBOT = "U0GUS", "U0EVE", "U0ROBOT"
-"""A guest, somebody of another workspace, a bot."""
+"""A guest, a user of another workspace, a bot."""
 
 PEOPLE = {
     ALICE: User(id=ALICE, team=TEAM, name="Alice"),
@@ -52,19 +53,19 @@ _PLAIN = SessionConfig()
 
 
 class FakeUserDirectory:
-    """`bot.ports.People`: everybody sees everything but what is hidden from them."""
+    """A `bot.ports.UserDirectory` in which users see all channels that are not hidden from them."""
 
     def __init__(self) -> None:
         self.known = dict(PEOPLE)
         self.hidden: set[tuple[str, str]] = set()
         self.groups: dict[str, set[str]] = {}
         self.unknown: set[str] = set()
-        """Channels of which Slack tells nothing just now."""
+        """Channels whose visibility check fails."""
         self.elsewhere: set[str] = set()
-        """Channels that the bot itself does not see."""
+        """Channels that the bot does not see."""
         self.trouble = False
         self.silent = False
-        """Whether Slack does not tell who people are now, and what is remembered of them counts."""
+        """True if users come from the cache only."""
 
     async def get_user(self, user_id: str) -> User:
         self._check()
@@ -95,14 +96,14 @@ class FakeUserDirectory:
 
 
 class FakeCardPublisher:
-    """`bot.ports.Board` that takes down what it is to show."""
+    """A `bot.ports.CardPublisher` that records its cards."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[ThreadKey, Card]] = []
         self.files: list[tuple[str, str, str]] = []
-        """(for whom, name, content)"""
+        """(user, name, content)"""
         self.titles: list[tuple[ThreadKey, str]] = []
-        self.told: list[tuple[str, Card]] = []
+        self.ephemeral: list[tuple[str, Card]] = []
         self.trouble = False
         self._numbers = itertools.count(1)
 
@@ -122,7 +123,7 @@ class FakeCardPublisher:
         self.shown.append((ThreadKey(team=TEAM, channel=channel, root_ts=ts), card))
 
     async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:  # noqa: ARG002 # the port's
-        self.told.append((user, card))
+        self.ephemeral.append((user, card))
 
     async def open_dm(self, user: str) -> str:
         self._check()
@@ -144,7 +145,7 @@ class FakeCardPublisher:
 
 
 class FakeAgent:
-    """`bot.ports.Agent` for orders that only list its models or delete."""
+    """A `bot.ports.Agent` that only lists models and deletes."""
 
     def __init__(self) -> None:
         self.named = ["gpt-5", "claude-4.5"]
@@ -173,12 +174,15 @@ class FakeAgent:
         raise AssertionError("nothing is restarted here")
 
 
-class FakeSessionPool:
-    """The pool of live sessions, as far as orders touch it without asking anything."""
+class FakeSessionPool(SessionPool):
+    """A pool for commands that use no live session."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.gone: list[str] = []
+
+    def is_in_use(self, session_id: str) -> bool:
+        return session_id in self.held
 
     @asynccontextmanager
     async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
@@ -195,28 +199,28 @@ class FakeSessionPool:
 
 
 class CommandFixture:
-    """Everything around one desk."""
+    """One dispatcher with everything that it needs."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
         self.people = FakeUserDirectory()
-        self.board = FakeCardPublisher()
+        self.publisher = FakeCardPublisher()
         self.runtime = FakeAgent()
         self.pool = FakeSessionPool()
         self.choosing = ModelSelector(store, self.runtime, {}, model="", clock=clock)
         self.handlers: dict[str, CommandHandler] = {}
         self.questions: list[Message] = []
-        self.begun: list[Command] = []
+        self.started: list[Command] = []
         self.room = True
-        """Whether an order by a message can be begun with."""
+        """True if a recorded command can be started."""
         self._numbers = itertools.count(1)
         self.access_config(AccessConfig(admins=frozenset({ADA})))
 
-    def access_config(self, doors: AccessConfig) -> None:
-        """Whom the person who runs the bot lets in."""
-        self.access = AccessPolicy(self.people, doors)
-        self.desk = CommandDispatcher(
+    def access_config(self, config: AccessConfig) -> None:
+        """Use another access config, with a new dispatcher."""
+        self.access = AccessPolicy(self.people, config)
+        self.dispatcher = CommandDispatcher(
             self.store,
             self.access,
             self.handlers,
@@ -225,13 +229,13 @@ class CommandFixture:
             clock=self.clock,
         )
         known = KnownNames(models=frozenset({"gpt-5", "claude-4.5"}))
-        self.router = MessageRouter(self.desk, self.enqueue, lambda: known)
+        self.router = MessageRouter(self.dispatcher, self.enqueue, lambda: known)
 
-    # Orders
+    # Commands
 
     async def run_command(
         self,
-        said: str,
+        text: str,
         *,
         by: str = ALICE,
         thread: ThreadKey | None = None,
@@ -239,13 +243,13 @@ class CommandFixture:
         channel: str = "",
         ts: str = "",
     ) -> CommandResult:
-        """Give an order and have it carried out."""
-        verb, _, words = said.partition(" ")
+        """Give a command and execute it."""
+        name, _, args = text.partition(" ")
         return await self.execute(
             Command(
                 key=f"order-{next(self._numbers)}",
-                name=verb,
-                args=words,
+                name=name,
+                args=args,
                 user=by,
                 source=form,
                 team=TEAM,
@@ -256,17 +260,17 @@ class CommandFixture:
         )
 
     async def press_button(
-        self, press: Button, *, by: str = ALICE, thread: ThreadKey | None
+        self, button: Button, *, by: str = ALICE, thread: ThreadKey | None
     ) -> CommandResult:
-        """Press a button that stands in a thread."""
-        said = f"{press.command_name} {press.args}".strip()
-        return await self.run_command(said, by=by, thread=thread, form=CommandSource.BUTTON)
+        """Press a button in a thread."""
+        text = f"{button.command_name} {button.args}".strip()
+        return await self.run_command(text, by=by, thread=thread, form=CommandSource.BUTTON)
 
     async def execute(self, command: Command) -> CommandResult:
-        assert await self.desk.record(command), "the order is on record already"
-        outcome = await self.desk.execute(command)
-        await self.desk.mark_done(command)
-        return outcome
+        assert await self.dispatcher.record(command), "the command is recorded already"
+        result = await self.dispatcher.execute(command)
+        await self.dispatcher.mark_done(command)
+        return result
 
     # Threads with sessions
 
@@ -281,8 +285,7 @@ class CommandFixture:
         channel: str = GENERAL,
         role: str = "",
     ) -> SessionRecord:
-        """A question in the thread that began at second `root`, with its answer; the session that
-        gave it."""
+        """The session of a finished turn in the thread that began at second `root`."""
         turn = await self.context_with(
             second, root=root, user=user, text=text, channel=channel, role=role
         )
@@ -309,7 +312,7 @@ class CommandFixture:
         channel: str = GENERAL,
         role: str = "",
     ) -> Turn:
-        """A question whose answer is under way."""
+        """A turn that is running."""
         await self.enqueue_turn(second, root=root, user=user, text=text, channel=channel, role=role)
         turn = (await self.store.claim()).turn
         assert turn is not None, "another turn runs"
@@ -328,7 +331,7 @@ class CommandFixture:
         channel: str = GENERAL,
         role: str = "",
     ) -> Turn:
-        """A question that waits."""
+        """A turn that is queued."""
         direct = channel.startswith("D")
         trigger = Trigger.DIRECT if direct else Trigger.MENTION
         message = make_message(
@@ -347,7 +350,7 @@ class CommandFixture:
         return accepted.turn
 
     async def add_comparison(self, source: SessionRecord, model: str) -> SessionRecord:
-        """A copy of a session that answers a comparison with a model."""
+        """A copy of a session for one model of a comparison."""
         return await self.store.add_session(
             source,
             session_id=f"copy-of-{source.id}",
@@ -363,8 +366,8 @@ class CommandFixture:
         assert found is not None, f"there is no session {number}"
         return found
 
-    def _begin(self, order: Command) -> bool:
-        self.begun.append(order)
+    def _begin(self, command: Command) -> bool:
+        self.started.append(command)
         return self.room
 
     async def enqueue(self, message: Message) -> AcceptResult:
@@ -373,14 +376,14 @@ class CommandFixture:
 
 
 class ExecutedCommands:
-    """Handlers for every verb that only take down what they are asked to do."""
+    """Handlers that only record their commands."""
 
     def __init__(self) -> None:
-        self.asked: list[CommandContext] = []
+        self.contexts: list[CommandContext] = []
 
-    async def record(self, asked: CommandContext) -> CommandResult:
-        self.asked.append(asked)
-        return CommandResult(card=Card(text=f"did {asked.command.name}"))
+    async def record(self, ctx: CommandContext) -> CommandResult:
+        self.contexts.append(ctx)
+        return CommandResult(card=Card(text=f"did {ctx.command.name}"))
 
 
 def thread_at(second: float, channel: str = GENERAL) -> ThreadKey:
@@ -390,7 +393,7 @@ def thread_at(second: float, channel: str = GENERAL) -> ThreadKey:
 
 @asynccontextmanager
 async def command_fixture(folder: Path) -> AsyncIterator[CommandFixture]:
-    """A world on a new database."""
+    """A fixture on a new database."""
     clock = ManualClock(float(BEGIN + 1_000_000))
     async with open_store(folder, clock=clock, max_running_per_user=20) as store:
         yield CommandFixture(store, clock)

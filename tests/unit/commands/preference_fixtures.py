@@ -1,4 +1,4 @@
-"""The world of the orders with roles, a model server that can be in trouble, and a Home tab."""
+"""Command fixtures with roles, a model server that can fail, and a Home tab."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ MODELS = ("small", "large", "Vendor/Huge-4")
 
 
 class VisibleUsers(command_fixtures.FakeUserDirectory):
-    """Takes down which channels it is asked about, and may know only who people are."""
+    """Records which channels are checked, and may fail to check them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.checked_channels: list[str] = []
         self.blind = False
 
     async def can_see(self, user_id: str, channel: str) -> bool:
-        self.asked.append(channel)
+        self.checked_channels.append(channel)
         if self.blind:
             raise SlackError("unreachable")
         return await super().can_see(user_id, channel)
 
 
 class ModelServer(command_fixtures.FakeAgent):
-    """Tells its models, or cannot."""
+    """Lists its models, fails, or hangs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: Sequence[str] = MODELS
         self.fault: Exception | None = None
         self.silent = False
-        self.asked = 0
+        self.list_calls = 0
         self.octets = 0
 
     async def list_models(self) -> Sequence[str]:
-        self.asked += 1
+        self.list_calls += 1
         if self.silent:
             await asyncio.Event().wait()
         if self.fault is not None:
@@ -75,7 +75,7 @@ class ModelServer(command_fixtures.FakeAgent):
 
 
 class PreferenceFixture(command_fixtures.CommandFixture):
-    """Everything around the choices of people."""
+    """A command fixture for preferences."""
 
     def __init__(self, store: Store, clock: ManualClock, roles: Mapping[str, Role]) -> None:
         super().__init__(store, clock)
@@ -98,10 +98,10 @@ class PreferenceFixture(command_fixtures.CommandFixture):
             activity=lambda: self.doing,
             slash_command="/copilot",
         )
-        self._told = itertools.count(1)
+        self._numbers = itertools.count(1)
 
     def select_models_with(self, *, model: str) -> ModelSelector:
-        """The same, for a bot whose setting `MODEL` is this."""
+        """A selector for a bot whose setting `MODEL` is this."""
         return ModelSelector(self.store, self.server, self._roles, model=model, clock=self.clock)
 
     def thread(self, second: int = 0, channel: str = GENERAL) -> ThreadKey:
@@ -117,8 +117,8 @@ class PreferenceFixture(command_fixtures.CommandFixture):
         spent: TokenUsage | None = None,
         end: bool = True,
     ) -> tuple[SessionRecord, Turn]:
-        """A turn in a thread, asked of its session, and ended if not told otherwise."""
-        number = next(self._told)
+        """A turn in a thread with its session; it ends unless `end` is False."""
+        number = next(self._numbers)
         first = await self.store.thread_by_key(thread) is None
         message = Message(
             event_id=f"Ev{number}",
@@ -144,16 +144,19 @@ class PreferenceFixture(command_fixtures.CommandFixture):
             await self.store.finish_turn(turn, TurnState.DONE)
         return await self.session(session.number), turn
 
-    async def choose(self, scope: Scope, holder: str, topic: PreferenceKind, value: str) -> None:
-        at = self.clock.now()
+    async def choose(self, scope: Scope, scope_id: str, kind: PreferenceKind, value: str) -> None:
+        now = self.clock.now()
         await self.store.set_preference(
-            Preference(scope=scope, scope_id=holder, kind=topic, value=value, set_by=ADA, set_at=at)
+            Preference(
+                scope=scope, scope_id=scope_id, kind=kind, value=value, set_by=ADA, set_at=now
+            )
         )
 
-    async def preference_of(self, scope: Scope, holder: str) -> Mapping[PreferenceKind, str]:
-        """What is kept for a holder."""
+    async def preference_of(self, scope: Scope, scope_id: str) -> Mapping[PreferenceKind, str]:
+        """The preferences of one scope."""
         return {
-            choice.kind: choice.value for choice in await self.store.preferences([(scope, holder)])
+            preference.kind: preference.value
+            for preference in await self.store.preferences([(scope, scope_id)])
         }
 
     def is_doing(self, *, running: int = 0, live: int = 0, paused: bool = False) -> None:
@@ -164,7 +167,7 @@ class PreferenceFixture(command_fixtures.CommandFixture):
 async def preference_fixture(
     folder: Path, roles: Mapping[str, Role] = BUILT_IN_ROLES
 ) -> AsyncIterator[PreferenceFixture]:
-    """A world on a new database in a folder."""
+    """A fixture on a new database in a folder."""
     clock = ManualClock(BEGIN + 10_000)
     async with open_store(folder, clock=clock, max_running_per_user=20) as store:
         world = PreferenceFixture(store, clock, roles)

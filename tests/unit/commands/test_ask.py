@@ -9,26 +9,23 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.access.quotas import QuotaPolicy as RealLimits
+from bot.access.quotas import QuotaPolicy
 from bot.commands.ask import (
     MAX_ANSWER_CHARS,
     MAX_CONCURRENT,
     WAIT_SECONDS,
     AskCommand,
-    SessionCopier,
 )
 from bot.commands.lifecycle import LifecycleCommands
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import SessionRenamer, ThreadCommands
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.domain.commands import CommandSource
-from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionRecord
 from bot.domain.usage import UsageGrouping
 from bot.domain.users import User
 from bot.errors import AGENT_ERROR_MESSAGES, AgentError, AgentErrorKind
-from bot.ports import SessionConfig
+from bot.ports import Agent, SessionConfig
 from bot.sessions.pool import SessionPool
 from tests.integration.copilot.session_probe import answer_to, wait_until
 from tests.scripted_model import Answer, ScriptedModel
@@ -36,17 +33,19 @@ from tests.unit.commands.command_fixtures import (
     ALICE,
     BOB,
     CommandFixture,
+    FakeAgent,
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import thread_commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DOG = "My dog is called Rex."
 
 
-class Limits:
-    """Who may ask: everybody but those with a reason why not."""
+class FakeQuotas(QuotaPolicy):
+    """Refuses the users in `refusals`."""
 
     def __init__(self) -> None:
         self.refusals: dict[str, str] = {}
@@ -56,24 +55,14 @@ class Limits:
         return self.refusals.get(user, "")
 
 
-class Broken:
-    """A runtime that can neither copy nor delete."""
+class BrokenAgent(FakeAgent):
+    """An agent that fails to copy and to delete."""
 
     async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
         raise AgentError(AgentErrorKind.UNSUPPORTED, f"{session_id} {before} {title}")
 
     async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         raise AgentError(AgentErrorKind.RUNTIME, f"{session_ids}")
-
-
-class Idle:
-    """Nothing runs and nothing waits."""
-
-    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:  # noqa: ARG002 # the protocol's
-        return False
-
-    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:  # noqa: ARG002 # the protocol's
-        return 0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -102,46 +91,43 @@ async def pool(agent: CopilotAgent) -> AsyncIterator[SessionPool]:
 
 
 @pytest.fixture
-def limits() -> Limits:
-    return Limits()
+def quotas() -> FakeQuotas:
+    return FakeQuotas()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def world(
-    tmp_path: Path, agent: CopilotAgent, pool: SessionPool, limits: Limits
+    tmp_path: Path, agent: CopilotAgent, pool: SessionPool, quotas: FakeQuotas
 ) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
-        renaming = SessionRenamer(pool, world.choosing)
-        idle = Idle()
-        threads = ThreadCommands(world.store, world.board, idle, idle, renaming.rename)
-        world.handlers.update(threads.handlers())
-        world.handlers.update(ask_command(world, agent, pool, limits).handlers())
-        switching = LifecycleCommands(world.store, world.board, agent, pool, world.clock)
+        world.handlers.update(thread_commands(world, pool).handlers())
+        world.handlers.update(ask_command(world, agent, pool, quotas).handlers())
+        switching = LifecycleCommands(world.store, world.publisher, agent, pool, world.clock)
         world.handlers.update(switching.handlers())
         yield world
 
 
 def ask_command(
     world: CommandFixture,
-    agent: SessionCopier,
+    agent: Agent,
     pool: SessionPool,
-    limits: Limits,
+    quotas: FakeQuotas,
     wait_seconds: float = WAIT_SECONDS,
 ) -> AskCommand:
     return AskCommand(
-        *(world.store, agent, pool, world.choosing, limits),
-        paused=lambda: limits.paused,
+        *(world.store, agent, pool, world.choosing, quotas),
+        paused=lambda: quotas.paused,
         wait_seconds=wait_seconds,
     )
 
 
 async def had(world: CommandFixture, user: str) -> int:
-    """How many turns of somebody count."""
+    """The number of turns that count for a user."""
     return await world.store.count_turns_since(user, 0.0)
 
 
 async def session_that_knows_the_dog(world: CommandFixture, pool: SessionPool) -> SessionRecord:
-    """A session, on record and in the runtime, that knows the dog's name."""
+    """A session, in the store and the runtime, that knows the dog's name."""
     record = await world.context_for(1, text=DOG)
     async with pool.acquire(record.id, SessionConfig()) as session:
         await answer_to(session, DOG)
@@ -153,10 +139,10 @@ async def test_a_side_question_knows_the_thread_and_stays_out_of_its_memory(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     model.when("dog's name", "Rex.")
-    outcome = await world.run_command("ask What is my\ndog's name?", by=BOB, thread=thread_at(1))
-    assert outcome.public
-    assert outcome.card.text == "“What is my\ndog's name?”\n\nRex."
-    assert outcome.card.small_print == session_texts.ASK_SMALL
+    result = await world.run_command("ask What is my\ndog's name?", by=BOB, thread=thread_at(1))
+    assert result.public
+    assert result.card.text == "“What is my\ndog's name?”\n\nRex."
+    assert result.card.small_print == session_texts.ASK_SMALL
     assert any(DOG in prompt for prompt in model.requests[-1].prompts)
     async with pool.acquire(record.id, SessionConfig()) as session:
         await answer_to(session, "And now?")
@@ -173,17 +159,17 @@ async def test_a_side_question_does_not_wait_for_the_answer_that_is_being_writte
     async with pool.acquire(record.id, SessionConfig()) as session:
         story = asyncio.create_task(answer_to(session, "a long story"))
         await model.reached(held)
-        outcome = await world.run_command("ask Are you there?", thread=thread_at(1))
-        assert outcome.card.text.endswith("Are you there?"), outcome.card.text
+        result = await world.run_command("ask Are you there?", thread=thread_at(1))
+        assert result.card.text.endswith("Are you there?"), result.card.text
         assert not story.done()
         model.release()
         assert await story == "Once upon"
 
 
-async def test_a_side_question_counts_like_a_turn_also_when_it_is_not_answered(
+async def test_a_side_question_counts_as_a_turn_even_without_an_answer(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
-    """For the quota and for the usage, of the thread where it is asked."""
+    """In the quota, and in the usage of its thread."""
     await world.context_for(1)
     assert (await had(world, ALICE), await had(world, BOB)) == (1, 0)
     await world.run_command("ask What is Python?", by=BOB, thread=thread_at(1))
@@ -194,39 +180,39 @@ async def test_a_side_question_counts_like_a_turn_also_when_it_is_not_answered(
     assert (bobs.turns, bobs.input_tokens) == (2, 0)
     (here,) = await world.store.sum_usage(UsageGrouping.THREAD, 0.0, thread=thread_at(1))
     assert here.turns == 2
-    real = RealLimits(world.store, world.clock, per_day=2)
+    real = QuotaPolicy(world.store, world.clock, per_day=2)
     assert await real.quota_refusal(BOB)
 
 
 async def test_while_the_bot_is_paused_no_side_question_is_asked(
-    world: CommandFixture, limits: Limits, model: ScriptedModel
+    world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
-    limits.paused = True
-    outcome = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
-    assert (outcome.card.text, outcome.public) == (session_texts.ASK_PAUSED, False)
+    quotas.paused = True
+    result = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
+    assert (result.card.text, result.public) == (session_texts.ASK_PAUSED, False)
     assert len(model.requests) == before
     assert await had(world, ALICE) == 0
 
 
-async def test_without_a_thread_a_side_question_is_asked_of_nobody_and_shown_to_one(
+async def test_a_side_question_outside_of_threads_uses_no_session_and_is_shown_to_its_author(
     world: CommandFixture, agent: CopilotAgent
 ) -> None:
-    outcome = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
-    assert not outcome.public
-    assert "You said: " in outcome.card.text
-    assert outcome.card.small_print == session_texts.ASK_SMALL_ALONE
+    result = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
+    assert not result.public
+    assert "You said: " in result.card.text
+    assert result.card.small_print == session_texts.ASK_SMALL_ALONE
     assert await agent.stored_sizes() == {}
 
 
 async def test_a_side_question_can_come_before_the_first_question(
     world: CommandFixture, agent: CopilotAgent
 ) -> None:
-    """The runtime knows nothing of a session that was not asked yet."""
+    """The runtime does not have a session without turns."""
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
-    outcome = await world.run_command("ask What is Python?", thread=thread_at(1))
-    assert "You said: " in outcome.card.text
+    result = await world.run_command("ask What is Python?", thread=thread_at(1))
+    assert "You said: " in result.card.text
     assert (await world.run_command("ask And Perl?", thread=thread_at(50))).public
     assert await agent.stored_sizes() == {}
 
@@ -235,19 +221,17 @@ async def test_a_very_long_side_answer_is_clipped_and_says_so(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("the whole Bible", "x" * (MAX_ANSWER_CHARS + 1))
-    outcome = await world.run_command("ask the whole Bible", form=CommandSource.SLASH_COMMAND)
-    assert len(outcome.card.text) < MAX_ANSWER_CHARS + 100
-    assert (
-        outcome.card.small_print == f"{session_texts.ASK_CLIPPED} {session_texts.ASK_SMALL_ALONE}"
-    )
+    result = await world.run_command("ask the whole Bible", form=CommandSource.SLASH_COMMAND)
+    assert len(result.card.text) < MAX_ANSWER_CHARS + 100
+    assert result.card.small_print == f"{session_texts.ASK_CLIPPED} {session_texts.ASK_SMALL_ALONE}"
 
 
 async def test_an_empty_side_answer_gets_a_sentence(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("say nothing", "")
-    outcome = await world.run_command("ask say nothing", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text in (
+    result = await world.run_command("ask say nothing", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text in (
         session_texts.ASK_EMPTY,
         AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY],
     )
@@ -258,38 +242,36 @@ async def test_trouble_with_the_model_becomes_a_sentence_and_leaves_nothing_behi
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     model.when("trouble", Answer(fault=401))
-    outcome = await world.run_command("ask trouble", thread=thread_at(1))
-    assert not outcome.public
-    assert outcome.card.text in AGENT_ERROR_MESSAGES.values()
+    result = await world.run_command("ask trouble", thread=thread_at(1))
+    assert not result.public
+    assert result.card.text in AGENT_ERROR_MESSAGES.values()
     assert set(await agent.stored_sizes()) == {record.id}
 
 
-async def test_one_person_has_one_side_question_at_a_time(
+async def test_a_user_has_one_side_question_at_a_time(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("slowly", Answer(chunks=["a", "b"], hold_after=1))
     held = model.holds + 1
     first = asyncio.create_task(world.run_command("ask slowly", form=CommandSource.SLASH_COMMAND))
     await model.reached(held)
-    outcome = await world.run_command("ask again", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == session_texts.ASK_ONE_AT_A_TIME
-    outcome = await world.run_command(
-        "ask something else", by=BOB, form=CommandSource.SLASH_COMMAND
-    )
-    assert "something else" in outcome.card.text
+    result = await world.run_command("ask again", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_ONE_AT_A_TIME
+    result = await world.run_command("ask something else", by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert "something else" in result.card.text
     model.release()
     assert (await first).card.text.endswith("ab")
     assert "now" in (await world.run_command("ask now", form=CommandSource.SLASH_COMMAND)).card.text
 
 
-async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
+async def test_side_questions_beyond_the_slots_wait_and_time_out(
     world: CommandFixture,
     agent: CopilotAgent,
     pool: SessionPool,
-    limits: Limits,
+    quotas: FakeQuotas,
     model: ScriptedModel,
 ) -> None:
-    world.handlers.update(ask_command(world, agent, pool, limits, wait_seconds=0.1).handlers())
+    world.handlers.update(ask_command(world, agent, pool, quotas, wait_seconds=0.1).handlers())
     model.when("slowly", Answer(chunks=["a", "b"], hold_after=1))
     held = model.holds + MAX_CONCURRENT
     everybody = [User(id=f"U{number}", team="T", name="N") for number in range(MAX_CONCURRENT)]
@@ -301,10 +283,10 @@ async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
         for person in everybody
     ]
     await model.reached(held)
-    outcome = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.BUSY]
+    result = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.BUSY]
     model.release()
-    assert all(outcome.card.text.endswith("ab") for outcome in await asyncio.gather(*asking))
+    assert all(result.card.text.endswith("ab") for result in await asyncio.gather(*asking))
     assert (
         "You said"
         in (await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)).card.text
@@ -312,29 +294,27 @@ async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
 
 
 async def test_a_runtime_that_cannot_copy_gets_a_sentence_and_one_that_cannot_delete_an_answer(
-    world: CommandFixture, pool: SessionPool, limits: Limits
+    world: CommandFixture, pool: SessionPool, quotas: FakeQuotas
 ) -> None:
-    world.handlers.update(ask_command(world, Broken(), pool, limits).handlers())
+    world.handlers.update(ask_command(world, BrokenAgent(), pool, quotas).handlers())
     await world.context_for(1)
-    outcome = await world.run_command("ask me", thread=thread_at(1))
-    assert outcome.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.UNSUPPORTED]
-    outcome = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
-    assert "You said" in outcome.card.text
+    result = await world.run_command("ask me", thread=thread_at(1))
+    assert result.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.UNSUPPORTED]
+    result = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
+    assert "You said" in result.card.text
 
 
-async def test_who_is_not_answered_has_no_side_questions_either(
-    world: CommandFixture, limits: Limits, model: ScriptedModel
+async def test_a_refused_user_has_no_side_questions(
+    world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
-    limits.refusals[ALICE] = "You have had your turns for today."
-    outcome = await world.run_command("ask please", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == "You have had your turns for today."
-    outcome = await world.run_command("ask", by=BOB, form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == session_texts.ASK_NOTHING
-    outcome = await world.run_command(
-        "ask " + "x" * 3_001, by=BOB, form=CommandSource.SLASH_COMMAND
-    )
-    assert outcome.card.text == session_texts.ASK_TOO_LONG.format(most="3,000", length="3,001")
+    quotas.refusals[ALICE] = "You've reached your limit for today."
+    result = await world.run_command("ask please", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == "You've reached your limit for today."
+    result = await world.run_command("ask", by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_NOTHING
+    result = await world.run_command("ask " + "x" * 3_001, by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_TOO_LONG.format(most="3,000", length="3,001")
     assert len(model.requests) == before
     assert (await had(world, ALICE), await had(world, BOB)) == (0, 0)
 
@@ -344,17 +324,17 @@ async def test_a_deleted_session_is_gone_from_the_disk(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     assert record.id in await agent.stored_sizes()
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text.startswith("s1 is gone for good, and ")
-    assert "0 B" not in outcome.card.text
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text.startswith("s1 is deleted permanently; ")
+    assert "0 B" not in result.card.text
     assert await agent.stored_sizes() == {}
     await wait_until(lambda: pool.open_count == 0)
 
 
 async def test_a_session_that_the_runtime_never_had_can_be_deleted(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="0 B")
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.DELETED.format(handle="s1", size="0 B")
 
 
 async def test_a_held_session_is_not_deleted(
@@ -362,12 +342,12 @@ async def test_a_held_session_is_not_deleted(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     async with pool.acquire(record.id, SessionConfig()):
-        outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
+        result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.BUSY.format(handle="s1")
     assert record.id in await agent.stored_sizes()
 
 
-async def test_a_title_is_given_to_the_runtimes_session_while_it_rests(
+async def test_a_title_is_set_in_the_runtime_while_the_session_is_idle(
     world: CommandFixture, pool: SessionPool, agent: CopilotAgent, model: ScriptedModel
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)

@@ -1,4 +1,4 @@
-"""`fork` while an answer runs: what the copy knows."""
+"""`fork` while a turn runs: what the copy knows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.turns.inbox_fixtures import wait_until
 
 
 class Copying(FakeAgent):
-    """A runtime that copies sessions, and takes down up to where."""
+    """An agent that copies sessions, and records up to where."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
         world.runtime = Copying()
         pool = SessionPool(world.runtime, size=1, wait_seconds=1)
         branching = BranchCommands(
-            *(world.store, world.runtime, pool, world.choosing, world.board, world.clock)
+            *(world.store, world.runtime, pool, world.choosing, world.publisher, world.clock)
         )
         world.handlers.update(branching.handlers())
         yield world
@@ -57,7 +57,7 @@ def copied(world: CommandFixture) -> list[tuple[str, str]]:
     return world.runtime.copied
 
 
-async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
+async def test_a_fork_does_not_know_questions_after_its_command(
     world: CommandFixture,
 ) -> None:
     session = await world.context_for(1)
@@ -70,28 +70,28 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
     assert copied(world) == [(session.id, later.event_id), (session.id, "")]
 
 
-async def test_one_person_may_have_so_many_forks_an_hour(world: CommandFixture) -> None:
+async def test_forks_per_user_and_hour_are_limited(world: CommandFixture) -> None:
     await world.context_for(1)
     for _ in range(MAX_FORKS_PER_HOUR):
         assert (await world.run_command("fork", thread=thread_at(1))).public
     for _ in range(100):
-        outcome = await world.run_command("fork", thread=thread_at(1))
-        assert outcome.card.text == branch_texts.FORKS_USED_UP.format(count=MAX_FORKS_PER_HOUR)
+        result = await world.run_command("fork", thread=thread_at(1))
+        assert result.card.text == branch_texts.FORKS_USED_UP.format(count=MAX_FORKS_PER_HOUR)
     assert len(copied(world)) == MAX_FORKS_PER_HOUR
     assert (await world.run_command("fork", thread=thread_at(1), by=BOB)).public, "others may"
     await world.clock.advance(HOUR_SECONDS + 1)
     assert (await world.run_command("fork", thread=thread_at(1))).public
 
 
-async def test_of_forks_that_one_person_asks_for_at_once_one_is_made(world: CommandFixture) -> None:
+async def test_of_simultaneous_forks_of_one_user_one_is_made(world: CommandFixture) -> None:
     await world.context_for(1)
     forks = [world.run_command("fork", thread=thread_at(1)) for _ in range(5)]
-    told = [outcome.card.text for outcome in await asyncio.gather(*forks)]
-    assert told.count(branch_texts.ONE_FORK_AT_A_TIME) == 4
+    texts_shown = [result.card.text for result in await asyncio.gather(*forks)]
+    assert texts_shown.count(branch_texts.ONE_FORK_AT_A_TIME) == 4
     assert len(copied(world)) == 1
 
 
-async def test_who_may_not_ask_may_not_have_a_fork(world: CommandFixture) -> None:
+async def test_a_refused_user_may_not_fork(world: CommandFixture) -> None:
     await world.context_for(1)
     quota = Preference(
         scope=Scope.USER,
@@ -102,12 +102,12 @@ async def test_who_may_not_ask_may_not_have_a_fork(world: CommandFixture) -> Non
         set_at=1.0,
     )
     await world.store.set_preference(quota)
-    outcome = await world.run_command("fork", thread=thread_at(1))
-    assert outcome.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
+    result = await world.run_command("fork", thread=thread_at(1))
+    assert result.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert copied(world) == []
 
 
-async def test_a_fork_waits_until_the_place_of_the_prompt_just_sent_is_on_record(
+async def test_a_fork_waits_until_a_sent_prompt_is_recorded(
     world: CommandFixture,
 ) -> None:
     """Else the copy would know a question that it never answered."""

@@ -1,4 +1,4 @@
-"""Who may order what, and what the desk does with orders that may not be carried out."""
+"""Who may use which command, and what the dispatcher does with commands that are not permitted."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from bot.domain.cards import CommandResult, text_result
 from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import ThreadKey
 from bot.domain.preferences import Preference, PreferenceKind, Scope
-from bot.domain.turns import AcceptStatus
 from bot.domain.users import AccessRole, User, UserKind
 from bot.errors import AgentError, AgentErrorKind, BotError, SlackError, StoreError
-from tests.contracts.messages import make_message
 from tests.unit.commands.command_fixtures import (
     ADA,
     ALICE,
@@ -59,8 +57,8 @@ def executed(world: CommandFixture) -> ExecutedCommands:
 
 # The permission table ----------------------------------------------------------------------------
 
-# Who gives the orders: in Alice's session's thread, where Bob has written too. Carol only sees it;
-# Ada is in charge and sees it. From the last four the place is hidden, or they are kept out.
+# The users who give the commands, in the thread of Alice's session. Bob has posted there, Carol
+# only sees it, Ada is an admin and sees it. The last five do not see the channel, or are denied.
 WHO = {
     "owner": ALICE,
     "participant": BOB,
@@ -72,64 +70,64 @@ WHO = {
     "external": EVE,
     "bot": ROBOT,
 }
-EVERYBODY = {"owner", "participant", "member", "admin"}
-PARTY = {"owner", "participant", "admin"}
-ANSWERABLE = {"owner", "admin"}
+VIEWERS = {"owner", "participant", "member", "admin"}
+PARTICIPANTS = {"owner", "participant", "admin"}
+OWNERS = {"owner", "admin"}
 ADMINS = {"admin"}
-# Of what is about nothing in particular, those in charge need not see the place.
-ANYBODY = {*EVERYBODY, "unseeing admin"}
+# For commands without a target, admins need not see the channel.
+MEMBERS = {*VIEWERS, "unseeing admin"}
 ALL_ADMINS = {"admin", "unseeing admin"}
 
-# Written out on purpose, and not made from the table of verbs: one is to be held against the other.
+# Written out on purpose, not built from the table of commands: one is compared with the other.
 ALLOWED = {
-    "help": EVERYBODY,
-    "sessions": ANYBODY,
+    "help": VIEWERS,
+    "sessions": MEMBERS,
     "sessions all": ALL_ADMINS,
     "sessions all 2": ALL_ADMINS,
-    "status": EVERYBODY,
-    "reset": ANSWERABLE,
-    "resume": EVERYBODY,
-    "resume s1": ANSWERABLE,
-    "stop": PARTY,
-    "stop queue": PARTY,
-    "model": EVERYBODY,
-    "model gpt-5": ANSWERABLE,
-    "model gpt-5 high": ANSWERABLE,
-    "model gpt-5 for me": EVERYBODY,
+    "status": VIEWERS,
+    "reset": OWNERS,
+    "resume": VIEWERS,
+    "resume s1": OWNERS,
+    "stop": PARTICIPANTS,
+    "stop queue": PARTICIPANTS,
+    "model": VIEWERS,
+    "model gpt-5": OWNERS,
+    "model gpt-5 high": OWNERS,
+    "model gpt-5 for me": VIEWERS,
     "model gpt-5 for channel": ADMINS,
     "model gpt-5 for workspace": ADMINS,
-    "model for workspace": EVERYBODY,
-    "compare gpt-5 claude-4.5 why?": PARTY,
-    "ask why?": EVERYBODY,
-    "fork": EVERYBODY,
-    "retry": PARTY,
-    "rewind": ANSWERABLE,
-    "role review": PARTY,
-    "title Plans": PARTY,
-    "history": EVERYBODY,
-    "export": EVERYBODY,
-    "usage": EVERYBODY,
-    "quiet": PARTY,
-    "join": PARTY,
+    "model for workspace": VIEWERS,
+    "compare gpt-5 claude-4.5 why?": PARTICIPANTS,
+    "ask why?": VIEWERS,
+    "fork": VIEWERS,
+    "retry": PARTICIPANTS,
+    "rewind": OWNERS,
+    "role review": PARTICIPANTS,
+    "title Plans": PARTICIPANTS,
+    "history": VIEWERS,
+    "export": VIEWERS,
+    "usage": VIEWERS,
+    "quiet": PARTICIPANTS,
+    "join": PARTICIPANTS,
     "admin": ALL_ADMINS,
     "admin cleanup": ALL_ADMINS,
     "delete s1": {"owner", *ALL_ADMINS},
-    "vote A": EVERYBODY,
-    "reveal": PARTY,
-    "keep A": ANSWERABLE,
-    "set verbosity brief": ANYBODY,
+    "vote A": VIEWERS,
+    "reveal": PARTICIPANTS,
+    "keep A": OWNERS,
+    "set verbosity brief": MEMBERS,
 }
 
 
 def source_of(command: str) -> CommandSource:
-    """A form that the verb has, a thread's own where it can."""
+    """A source that the command allows, inside a thread if possible."""
     forms = COMMANDS[command.partition(" ")[0]].sources
     wanted = (CommandSource.MESSAGE, CommandSource.BUTTON, CommandSource.HOME_TAB)
     return next(form for form in wanted if form in forms)
 
 
 async def a_table(world: CommandFixture) -> ThreadKey:
-    """The thread that the permission table is about; Alice's s1 is its session."""
+    """The thread of the permission table; Alice's s1 is its session."""
     session = await world.context_for(1, user=ALICE)
     assert session.handle == "s1"
     await world.context_for(2, root=1, user=BOB)
@@ -140,50 +138,50 @@ async def a_table(world: CommandFixture) -> ThreadKey:
     return thread_at(1)
 
 
-def test_every_command_stands_in_the_permission_table() -> None:
-    assert {order.partition(" ")[0] for order in ALLOWED} == set(COMMANDS)
+def test_every_command_is_in_the_permission_table() -> None:
+    assert {text.partition(" ")[0] for text in ALLOWED} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("order", list(ALLOWED))
-async def test_a_command_is_carried_out_for_those_who_may_give_it_and_for_nobody_else(
-    world: CommandFixture, executed: ExecutedCommands, order: str
+@pytest.mark.parametrize("text", list(ALLOWED))
+async def test_a_command_is_executed_only_for_permitted_users(
+    world: CommandFixture, executed: ExecutedCommands, text: str
 ) -> None:
     thread = await a_table(world)
     obeyed = set()
     for who, user in WHO.items():
-        before = len(executed.asked)
-        outcome = await world.run_command(order, by=user, thread=thread, form=source_of(order))
-        done = len(executed.asked) > before
-        assert done == (outcome.card.text == f"did {order.partition(' ')[0]}")
-        assert done or not outcome.public, "a refusal is nobody else's business"
+        before = len(executed.contexts)
+        result = await world.run_command(text, by=user, thread=thread, form=source_of(text))
+        done = len(executed.contexts) > before
+        assert done == (result.card.text == f"did {text.partition(' ')[0]}")
+        assert done or not result.public, "a refusal is nobody else's business"
         if done:
             obeyed.add(who)
-    assert obeyed == ALLOWED[order]
+    assert obeyed == ALLOWED[text]
 
 
-@pytest.mark.parametrize("verb", list(COMMANDS))
+@pytest.mark.parametrize("name", list(COMMANDS))
 @pytest.mark.parametrize("form", list(CommandSource))
-async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
-    world: CommandFixture, executed: ExecutedCommands, verb: str, form: CommandSource
+async def test_a_source_that_a_command_does_not_have_is_refused(
+    world: CommandFixture, executed: ExecutedCommands, name: str, form: CommandSource
 ) -> None:
     await world.context_for(1, user=ADA)
     thread = thread_at(1)
     words_of = {"delete": " s1"}
-    outcome = await world.run_command(
-        verb + words_of.get(verb, ""), by=ADA, thread=thread, form=form
+    result = await world.run_command(
+        name + words_of.get(name, ""), by=ADA, thread=thread, form=form
     )
-    if form in COMMANDS[verb].sources:
-        assert len(executed.asked) == 1
+    if form in COMMANDS[name].sources:
+        assert len(executed.contexts) == 1
     else:
-        assert executed.asked == []
-        assert outcome.card.text == texts.OUTDATED
+        assert executed.contexts == []
+        assert result.card.text == texts.OUTDATED
 
 
-# What is said to those who may not ---------------------------------------------------------------
+# Refusal texts -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("order", "by", "sentence"),
+    ("text", "by", "sentence"),
     [
         ("reset", BOB, texts.NOT_YOURS.format(command="reset")),
         ("resume s1", BOB, texts.NOT_YOURS.format(command="resume")),
@@ -202,89 +200,87 @@ async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
         ("abracadabra", ALICE, texts.OUTDATED),
     ],
 )
-async def test_a_refusal_says_why_and_tells_nothing_of_places_unseen(
+async def test_a_refusal_gives_the_reason_and_reveals_no_hidden_channel(
     world: CommandFixture,
     executed: ExecutedCommands,  # noqa: ARG001 # nothing is carried out
-    order: str,
+    text: str,
     by: str,
     sentence: str,
 ) -> None:
     thread = await a_table(world)
-    form = CommandSource.BUTTON if order.startswith("delete") else CommandSource.MESSAGE
-    outcome = await world.run_command(order, by=by, thread=thread, form=form)
-    assert outcome == CommandResult(card=replace(outcome.card, text=sentence))
+    form = CommandSource.BUTTON if text.startswith("delete") else CommandSource.MESSAGE
+    result = await world.run_command(text, by=by, thread=thread, form=form)
+    assert result == CommandResult(card=replace(result.card, text=sentence))
 
 
-async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
+async def test_for_a_session_in_another_thread_the_roles_there_count(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    """Bob owns the thread in which he names Alice's session."""
+    """Bob owns the thread where he names Alice's session."""
     await world.context_for(1, user=ALICE)
     await world.context_for(10, user=BOB)
-    outcome = await world.run_command("reset s1", by=BOB, thread=thread_at(10))
-    assert outcome.card.text == texts.NOT_YOURS.format(command="reset")
+    result = await world.run_command("reset s1", by=BOB, thread=thread_at(10))
+    assert result.card.text == texts.NOT_YOURS.format(command="reset")
     await world.run_command("reset s2", by=BOB, thread=thread_at(1))
-    (asked,) = executed.asked
-    assert (asked.session and asked.session.number, asked.names_session, asked.args) == (
+    (ctx,) = executed.contexts
+    assert (ctx.session and ctx.session.number, ctx.names_session, ctx.args) == (
         2,
         True,
         "",
     )
 
 
-async def test_a_place_that_was_left_is_hidden_at_once(
+async def test_a_channel_that_the_user_left_is_hidden_at_once(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     await world.context_for(1, user=ALICE, channel=DEV)
     await world.run_command("status s1", form=CommandSource.SLASH_COMMAND)
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.run_command("status s1", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == texts.NO_SUCH_SESSION
-    assert len(executed.asked) == 1
+    result = await world.run_command("status s1", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == texts.NO_SUCH_SESSION
+    assert len(executed.contexts) == 1
 
 
-async def test_an_old_button_does_nothing_in_a_place_that_was_left(
+async def test_an_old_button_does_nothing_in_a_channel_that_the_user_left(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    """Also where the session that it names is in a place that is seen."""
+    """Even if the named session is in a visible channel."""
     await world.context_for(1)
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.run_command(
+    result = await world.run_command(
         "resume s1", thread=thread_at(10, DEV), form=CommandSource.BUTTON
     )
-    assert (outcome.card.text, executed.asked) == (access_texts.NOT_VISIBLE, [])
+    assert (result.card.text, executed.contexts) == (access_texts.NOT_VISIBLE, [])
 
 
-async def test_nothing_is_ordered_about_a_channel_that_was_left(
+async def test_no_command_concerns_a_channel_that_the_user_left(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    """By a command or a button that stands in no thread; where the bot itself is not, orders that
-    need no place are carried out."""
+    """By slash command, or by a button outside of threads. In a channel without the bot, commands
+    that need no channel are executed."""
     world.people.hidden.add((ALICE, DEV))
-    for order in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
-        outcome = await world.run_command(order, form=CommandSource.SLASH_COMMAND, channel=DEV)
-        assert (outcome.card.text, executed.asked) == (access_texts.NOT_VISIBLE, [])
+    for text in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
+        result = await world.run_command(text, form=CommandSource.SLASH_COMMAND, channel=DEV)
+        assert (result.card.text, executed.contexts) == (access_texts.NOT_VISIBLE, [])
     world.people.elsewhere.add(DEV)
     await world.run_command("help", form=CommandSource.SLASH_COMMAND, channel=DEV)
-    assert [asked.command.name for asked in executed.asked] == ["help"]
+    assert [ctx.command.name for ctx in executed.contexts] == ["help"]
 
 
-async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothing(
-    world: CommandFixture, executed: ExecutedCommands
-) -> None:
-    """Slack does not tell just now who they are; they are told so, and go on as a member."""
+async def test_a_cached_user_is_no_admin(world: CommandFixture, executed: ExecutedCommands) -> None:
+    """Slack does not confirm it now. The user reads that, and counts as a member."""
     await world.context_for(1)
     world.people.silent = True
-    for order in ("admin pause", "reset"):
-        outcome = await world.run_command(order, by=ADA, thread=thread_at(1))
-        assert (outcome.card.text, executed.asked) == (access_texts.ADMIN_UNKNOWN, [])
+    for text in ("admin pause", "reset"):
+        result = await world.run_command(text, by=ADA, thread=thread_at(1))
+        assert (result.card.text, executed.contexts) == (access_texts.ADMIN_UNKNOWN, [])
     await world.run_command("status", by=ADA, thread=thread_at(1))
-    assert executed.asked[0].access_roles == {AccessRole.MEMBER, AccessRole.ADMIN_UNKNOWN}
-    assert not executed.asked[0].is_admin
+    assert executed.contexts[0].access_roles == {AccessRole.MEMBER, AccessRole.ADMIN_UNKNOWN}
+    assert not executed.contexts[0].is_admin
 
 
 @pytest.mark.parametrize(
-    ("order", "verb", "said", "session"),
+    ("text", "name", "args", "session"),
     [
         ("status s1", "status", "", 1),
         ("status S1", "status", "", 1),
@@ -300,25 +296,25 @@ async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothin
 async def test_a_session_is_named_by_its_handle_first_or_last(
     world: CommandFixture,
     executed: ExecutedCommands,
-    order: str,
-    verb: str,
-    said: str,
+    text: str,
+    name: str,
+    args: str,
     session: int,
 ) -> None:
-    """But what is free text stays as it is: `S3` may be something else."""
+    """Free text stays as it is: `S3` may mean something else."""
     await world.context_for(1)
     await world.context_for(10)
-    await world.run_command(order, thread=thread_at(10))
-    (asked,) = executed.asked
-    assert asked.command.name == verb
-    assert asked.session is not None
-    assert (asked.args, asked.session.number) == (said, session)
+    await world.run_command(text, thread=thread_at(10))
+    (ctx,) = executed.contexts
+    assert ctx.command.name == name
+    assert ctx.session is not None
+    assert (ctx.args, ctx.session.number) == (args, session)
 
 
-async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
+async def test_a_button_under_a_reply_targets_its_session(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    """Also when it comes to whose it is: the main one is Alice's, the role's Bob's."""
+    """The owner counts, too: Alice owns the main session, Bob that of the role."""
     main = await world.context_for(1)
     role = await world.context_for(2, root=1, user=BOB, role="review")
     (turn,) = [each.turn for each in (await world.store.list_history(role.number, 0, 9)).entries]
@@ -327,7 +323,7 @@ async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
         (ALICE, thread_at(1), None),
         (ALICE, thread_at(10), None),
     ):
-        executed.asked.clear()
+        executed.contexts.clear()
         await world.execute(
             Command(
                 key=f"press by {by} in {thread}",
@@ -341,52 +337,29 @@ async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
                 turn=turn,
             )
         )
-        found = [each.session.number for each in executed.asked if each.session is not None]
+        found = [each.session.number for each in executed.contexts if each.session is not None]
         assert found == ([] if session is None else [session])
     assert main.number != role.number
 
 
-# The desk itself ---------------------------------------------------------------------------------
-
-
-async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question(
-    world: CommandFixture, executed: ExecutedCommands
-) -> None:
-    message = make_message(1, text="!help")
-    assert (await world.router.route_message(message)).status is AcceptStatus.COMMAND
-    assert (await world.router.route_message(message)).status is AcceptStatus.DUPLICATE
-    again = replace(message, event_id="another event for the same message")
-    assert (await world.router.route_message(again)).status is AcceptStatus.DUPLICATE
-    (order,) = world.begun
-    assert world.questions == []
-    assert await world.store.turn_by_ts(TEAM, GENERAL, message.ts) is None
-    await world.desk.execute(order)
-    await world.desk.mark_done(order)
-    assert [asked.command for asked in executed.asked] == [order]
-    assert not await world.store.unfinished_commands()
-
-
-async def test_any_other_message_goes_to_the_inbox(world: CommandFixture) -> None:
-    message = make_message(1, text="help me with my letter")
-    await world.router.route_message(message)
-    assert (world.questions, world.begun) == ([message], [])
+# The dispatcher itself ---------------------------------------------------------------------------
 
 
 async def test_a_double_click_is_one_command(world: CommandFixture) -> None:
-    order = Command(
+    command = Command(
         key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
     )
-    assert await world.desk.record(order)
-    assert not await world.desk.record(order)
+    assert await world.dispatcher.record(command)
+    assert not await world.dispatcher.record(command)
 
 
-async def test_what_was_not_carried_out_is_found_at_the_next_start(world: CommandFixture) -> None:
-    order = Command(
+async def test_an_unfinished_command_is_found_at_the_next_start(world: CommandFixture) -> None:
+    command = Command(
         key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
     )
-    await world.desk.record(order)
-    assert list(await world.store.unfinished_commands()) == [order]
-    await world.desk.mark_done(order)
+    await world.dispatcher.record(command)
+    assert list(await world.store.unfinished_commands()) == [command]
+    await world.dispatcher.mark_done(command)
     assert not await world.store.unfinished_commands()
 
 
@@ -398,46 +371,46 @@ async def test_what_was_not_carried_out_is_found_at_the_next_start(world: Comman
         (ValueError("/etc/secret"), BotError.user_message),
     ],
 )
-async def test_trouble_becomes_a_sentence(
+async def test_an_error_becomes_a_text(
     world: CommandFixture, trouble: Exception, sentence: str | None
 ) -> None:
-    async def fall(asked: CommandContext) -> CommandResult:  # noqa: ARG001 # a handler's
+    async def fall(ctx: CommandContext) -> CommandResult:  # noqa: ARG001 # a handler's
         raise trouble
 
     world.handlers["help"] = fall
-    outcome = await world.run_command("help", thread=thread_at(1))
-    assert outcome.card.text == (sentence or getattr(trouble, "user_message", ""))
-    assert str(trouble) not in outcome.card.text
+    result = await world.run_command("help", thread=thread_at(1))
+    assert result.card.text == (sentence or getattr(trouble, "user_message", ""))
+    assert str(trouble) not in result.card.text
 
 
-async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
+async def test_while_a_user_cannot_be_looked_up_nothing_is_done(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     world.people.trouble = True
-    outcome = await world.run_command("help", thread=thread_at(1))
-    assert (outcome.card.text, executed.asked) == (BotError.user_message, [])
+    result = await world.run_command("help", thread=thread_at(1))
+    assert (result.card.text, executed.contexts) == (BotError.user_message, [])
 
 
-@pytest.mark.parametrize("verb", sorted(COMMANDS))
-async def test_no_forged_command_reaches_a_session_that_is_not_seen(
-    world: CommandFixture, executed: ExecutedCommands, verb: str
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+async def test_no_forged_command_reaches_a_hidden_session(
+    world: CommandFixture, executed: ExecutedCommands, name: str
 ) -> None:
-    """Whatever names it: a handle typed or in a button's value, the thread or the turn that the
-    value carries, from wherever it is pressed. What is carried out is about nothing of it."""
+    """However it is named: by a typed handle, a button's value, a thread or a turn. No executed
+    command has it as its target."""
     hidden = await world.context_for(1, user=ALICE, channel=DEV)
     await world.context_for(10, user=BOB)
     world.people.hidden.add((BOB, DEV))
     [turn] = [each.turn for each in (await world.store.list_history(hidden.number, 0, 9)).entries]
     numbers = itertools.count()
     for form in CommandSource:
-        for words_said in ("", "s1", "S1", "json s1", "s1 2"):
+        for args in ("", "s1", "S1", "json s1", "s1 2"):
             for thread in (thread_at(1, DEV), thread_at(10), None):
                 for number in (turn, None):
                     await world.execute(
                         Command(
                             key=f"forged {next(numbers)}",
-                            name=verb,
-                            args=words_said,
+                            name=name,
+                            args=args,
                             user=BOB,
                             source=form,
                             team=TEAM,
@@ -446,17 +419,17 @@ async def test_no_forged_command_reaches_a_session_that_is_not_seen(
                             turn=number,
                         )
                     )
-    about_nothing = COMMANDS[verb].target is CommandTarget.NOTHING
-    for asked in executed.asked:
-        assert asked.session is None or asked.session.number != hidden.number
-        assert about_nothing or asked.thread_key is None or asked.thread_key.channel != DEV
+    about_nothing = COMMANDS[name].target is CommandTarget.NOTHING
+    for ctx in executed.contexts:
+        assert ctx.session is None or ctx.session.number != hidden.number
+        assert about_nothing or ctx.thread_key is None or ctx.thread_key.channel != DEV
 
 
-# Who is what -------------------------------------------------------------------------------------
+# Access roles ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("person", "doors", "out"),
+    ("user", "config", "denial"),
     [
         (PEOPLE[ALICE], AccessConfig(), None),
         (PEOPLE[GUS], AccessConfig(), AccessRole.GUEST),
@@ -466,10 +439,10 @@ async def test_no_forged_command_reaches_a_session_that_is_not_seen(
         (PEOPLE[ROBOT], AccessConfig(guests=True, external=True), AccessRole.EXTERNAL),
     ],
 )
-async def test_guests_and_people_of_elsewhere_are_kept_out_unless_let_in(
-    person: User, doors: AccessConfig, out: AccessRole | None
+async def test_guests_and_external_users_are_denied_unless_allowed(
+    user: User, config: AccessConfig, denial: AccessRole | None
 ) -> None:
-    assert await AccessPolicy(FakeUserDirectory(), doors).denial(person) is out
+    assert await AccessPolicy(FakeUserDirectory(), config).denial(user) is denial
 
 
 LISTED = AccessConfig(
@@ -481,7 +454,7 @@ LISTED = AccessConfig(
 
 
 @pytest.mark.parametrize(
-    ("person", "channel", "out"),
+    ("user", "channel", "denial"),
     [
         (ALICE, GENERAL, None),
         (ALICE, "", None),
@@ -497,36 +470,36 @@ LISTED = AccessConfig(
         (ROBOT, GENERAL, AccessRole.EXTERNAL),
     ],
 )
-async def test_who_or_where_is_on_no_list_is_kept_out(
-    person: str, channel: str, out: AccessRole | None
+async def test_users_and_channels_outside_of_the_lists_are_denied(
+    user: str, channel: str, denial: AccessRole | None
 ) -> None:
-    """Those in charge count as listed; a list opens no other door, and channels bind everybody."""
-    assert await AccessPolicy(FakeUserDirectory(), LISTED).denial(PEOPLE[person], channel) is out
+    """Admins count as listed. A list lifts no other denial, and channels bind all users."""
+    assert await AccessPolicy(FakeUserDirectory(), LISTED).denial(PEOPLE[user], channel) is denial
 
 
 @pytest.mark.parametrize(
     "form", [CommandSource.MESSAGE, CommandSource.BUTTON, CommandSource.SLASH_COMMAND]
 )
-async def test_no_command_is_carried_out_for_who_or_where_is_on_no_list(
+async def test_no_command_is_executed_outside_of_the_lists(
     world: CommandFixture, executed: ExecutedCommands, form: CommandSource
 ) -> None:
-    """Whether it is given there or, by an old button, about a thread there."""
+    """Given there, or about a thread there by an old button."""
     world.access_config(LISTED)
     await world.run_command("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
-    assert len(executed.asked) == 1
+    assert len(executed.contexts) == 1
     for by, thread, channel, sentence in (
         (BOB, thread_at(1), GENERAL, access_texts.USER_NOT_ALLOWED),
         (ALICE, thread_at(1, DEV), DEV, access_texts.CHANNEL_NOT_ALLOWED),
         (ALICE, thread_at(1, DEV), GENERAL, access_texts.CHANNEL_NOT_ALLOWED),
         (ALICE, thread_at(1), DEV, access_texts.CHANNEL_NOT_ALLOWED),
     ):
-        outcome = await world.run_command("help", by=by, channel=channel, form=form, thread=thread)
-        assert outcome.card.text == sentence
-    assert len(executed.asked) == 1
+        result = await world.run_command("help", by=by, channel=channel, form=form, thread=thread)
+        assert result.card.text == sentence
+    assert len(executed.contexts) == 1
 
 
 @pytest.mark.parametrize(
-    ("bot", "channel", "out"),
+    ("bot", "channel", "denial"),
     [
         ("B0ROBOT", GENERAL, None),
         ("B0ROBOT", DEV, AccessRole.CHANNEL_NOT_ALLOWED),
@@ -534,16 +507,16 @@ async def test_no_command_is_carried_out_for_who_or_where_is_on_no_list(
         (ALICE, GENERAL, AccessRole.EXTERNAL),
     ],
 )
-def test_of_other_bots_those_on_the_list_are_let_in_where_people_are(
-    bot: str, channel: str, out: AccessRole | None
+def test_listed_bots_are_answered_where_users_are(
+    bot: str, channel: str, denial: AccessRole | None
 ) -> None:
-    assert AccessPolicy(FakeUserDirectory(), LISTED).bot_denial(bot, channel) is out
+    assert AccessPolicy(FakeUserDirectory(), LISTED).bot_denial(bot, channel) is denial
 
 
-async def test_while_slack_does_not_tell_who_is_an_admin_nobody_unlisted_is_let_in() -> None:
+async def test_while_admins_are_unknown_unlisted_users_are_denied() -> None:
     people = FakeUserDirectory()
-    doors = AccessConfig(users=frozenset({ALICE}), admin_group="S0PILOTS")
-    access = AccessPolicy(people, doors)
+    config = AccessConfig(users=frozenset({ALICE}), admin_group="S0PILOTS")
+    access = AccessPolicy(people, config)
     assert await access.denial(PEOPLE[ALICE]) is None
     people.trouble = True
     with pytest.raises(SlackError):
@@ -551,7 +524,7 @@ async def test_while_slack_does_not_tell_who_is_an_admin_nobody_unlisted_is_let_
 
 
 @pytest.mark.parametrize(
-    ("person", "doors", "in_charge"),
+    ("user", "config", "is_admin"),
     [
         (PEOPLE[ALICE], AccessConfig(), False),
         (PEOPLE[ALICE], AccessConfig(admins=frozenset({ALICE})), True),
@@ -568,34 +541,34 @@ async def test_while_slack_does_not_tell_who_is_an_admin_nobody_unlisted_is_let_
     ],
 )
 async def test_admins_are_named_by_the_settings_by_slack_or_by_a_group(
-    person: User, doors: AccessConfig, in_charge: bool
+    user: User, config: AccessConfig, is_admin: bool
 ) -> None:
     people = FakeUserDirectory()
     people.groups["S0PILOTS"] = {CAROL, GUS, EVE}
-    assert await AccessPolicy(people, doors).is_admin(person) is in_charge
+    assert await AccessPolicy(people, config).is_admin(user) is is_admin
 
 
-async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
+async def test_a_thread_without_a_session_is_owned_by_its_only_participant(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     await world.enqueue_turn(1, user=ALICE)
     await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
-    outcome = await world.run_command("model gpt-5", by=BOB, thread=thread_at(1))
-    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
+    result = await world.run_command("model gpt-5", by=BOB, thread=thread_at(1))
+    assert result.card.text == texts.NOT_YOURS.format(command="model")
     await world.enqueue_turn(2, root=1, user=BOB)
-    outcome = await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
-    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
+    result = await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
+    assert result.card.text == texts.NOT_YOURS.format(command="model")
     await world.run_command("model gpt-5", by=CAROL, thread=thread_at(50))
-    assert [asked.user.id for asked in executed.asked] == [ALICE, CAROL]
+    assert [ctx.user.id for ctx in executed.contexts] == [ALICE, CAROL]
 
 
-async def test_guests_who_are_let_in_are_what_everybody_else_is(
+async def test_allowed_guests_have_the_roles_of_members(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     world.access_config(AccessConfig(guests=True))
     await world.context_for(1, user=GUS)
     await world.run_command("reset", by=GUS, thread=thread_at(1))
-    assert executed.asked[0].access_roles == {
+    assert executed.contexts[0].access_roles == {
         AccessRole.MEMBER,
         AccessRole.PARTICIPANT,
         AccessRole.OWNER,
@@ -603,11 +576,11 @@ async def test_guests_who_are_let_in_are_what_everybody_else_is(
     assert PEOPLE[GUS].kind is UserKind.GUEST
 
 
-async def test_who_is_blocked_runs_no_command_but_help(world: CommandFixture) -> None:
+async def test_a_blocked_user_runs_no_command_but_help(world: CommandFixture) -> None:
     calls: list[str] = []
 
-    async def handler(asked: CommandContext) -> CommandResult:
-        calls.append(asked.command.name)
+    async def handler(ctx: CommandContext) -> CommandResult:
+        calls.append(ctx.command.name)
         return text_result("done")
 
     world.handlers |= dict.fromkeys(("help", "sessions", "reset"), handler)
@@ -621,7 +594,7 @@ async def test_who_is_blocked_runs_no_command_but_help(world: CommandFixture) ->
             set_at=1.0,
         )
     )
-    for verb in ("help", "sessions", "reset"):
-        outcome = await world.run_command(verb, thread=thread_at(1))
-        assert (outcome.card.text == BLOCKED) is (verb != "help")
+    for name in ("help", "sessions", "reset"):
+        result = await world.run_command(name, thread=thread_at(1))
+        assert (result.card.text == BLOCKED) is (name != "help")
     assert calls == ["help"]

@@ -1,4 +1,4 @@
-"""How numbers, times and long texts are told."""
+"""How numbers, times and long texts are formatted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bot.commands.formatting import (
     parse_page,
     pluralize,
     strip_markdown,
-    truncate,
 )
 from bot.commands.user_names import UserNames
+from bot.domain.text import truncate
 from bot.domain.users import User
 from bot.errors import SlackError
 from tests.unit.commands.command_fixtures import ALICE, BOB, FakeUserDirectory
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (-5, "just now"),
         (0, "just now"),
@@ -38,12 +38,12 @@ from tests.unit.commands.command_fixtures import ALICE, BOB, FakeUserDirectory
         (800 * 86_400, "2 y ago"),
     ],
 )
-def test_an_age_is_shown_in_its_largest_unit(seconds: float, said: str) -> None:
-    assert format_age(seconds) == said
+def test_an_age_is_shown_in_its_largest_unit(seconds: float, expected: str) -> None:
+    assert format_age(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("octets", "said"),
+    ("octets", "expected"),
     [
         (0, "0 B"),
         (1_023, "1023 B"),
@@ -53,8 +53,8 @@ def test_an_age_is_shown_in_its_largest_unit(seconds: float, said: str) -> None:
         (3_000 * 1_024**3, "3,000 GB"),
     ],
 )
-def test_a_size_is_shown_in_its_largest_unit(octets: int, said: str) -> None:
-    assert format_size(octets) == said
+def test_a_size_is_shown_in_its_largest_unit(octets: int, expected: str) -> None:
+    assert format_size(octets) == expected
 
 
 def test_numbers_are_grouped_and_one_thing_is_singular() -> None:
@@ -77,8 +77,8 @@ def test_a_long_text_is_clipped_with_a_mark() -> None:
 
 
 def test_what_turns_or_hides_is_taken_out_of_a_line() -> None:
-    """Two names that differ by nothing that anybody sees are the same on a card; what joins emoji
-    and letters stays."""
+    """Names that differ only by invisible characters look the same. Joiners of emoji and letters
+    stay."""
     assert one_line("ad\u200bmin\ufeff\u2060\u00ad \u202etxt.exe\u2066") == "admin txt.exe"
     assert one_line("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"
 
@@ -108,7 +108,7 @@ def test_pages_have_neighbours_only_where_there_are_some() -> None:
     assert (pages.last, pages.nearest(0), pages.nearest(99), pages.offset(3)) == (3, 1, 3, 16)
 
     def words_at(page: int) -> list[str]:
-        return [press.args for press in page_buttons("sessions", pages, page, ("‹", "›"), str)]
+        return [button.args for button in page_buttons("sessions", pages, page, ("‹", "›"), str)]
 
     assert (words_at(1), words_at(2), words_at(3)) == (["2"], ["1", "3"], ["2"])
     assert Pages(total=0, per_page=8).last == 1
@@ -121,7 +121,7 @@ def test_the_page_number_is_shown_only_where_there_is_more_than_one_page() -> No
 
 
 @pytest.mark.parametrize(
-    ("markdown", "told"),
+    ("markdown", "expected"),
     [
         ("With **two words** and `code`.", "With two words and `code`."),
         ("## A heading\ntext", "A heading\ntext"),
@@ -129,8 +129,8 @@ def test_the_page_number_is_shown_only_where_there_is_more_than_one_page() -> No
         ("2 ** 3 ** 4, __init__", "2 ** 3 ** 4, __init__"),
     ],
 )
-def test_an_excerpt_of_markdown_is_shown_without_its_marks(markdown: str, told: str) -> None:
-    assert strip_markdown(markdown) == told
+def test_an_excerpt_of_markdown_is_shown_without_its_marks(markdown: str, expected: str) -> None:
+    assert strip_markdown(markdown) == expected
 
 
 class _Away(SlackError):
@@ -138,18 +138,18 @@ class _Away(SlackError):
 
 
 class _SlackIsAway(FakeUserDirectory):
-    """Slack cannot be had; who is asked for is counted."""
+    """Slack is down; look-ups are counted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.lookups = 0
 
     async def get_user(self, user_id: str) -> User:
-        self.asked += 1
+        self.lookups += 1
         raise _Away("unreachable", user_id)
 
 
-async def test_people_are_called_by_their_names_on_one_line() -> None:
+async def test_users_appear_by_their_names_on_one_line() -> None:
     people = FakeUserDirectory()
     people.known[BOB] = User(id=BOB, team="T", name="Bob\n# " + "x" * 500)
     names = await UserNames(people).names_of([ALICE, BOB, "U0GONE", BOB])
@@ -158,8 +158,8 @@ async def test_people_are_called_by_their_names_on_one_line() -> None:
     assert len(names[BOB]) == 80
 
 
-async def test_while_slack_is_away_it_is_not_asked_for_one_name_after_another() -> None:
+async def test_while_slack_is_down_it_is_not_asked_for_each_name() -> None:
     people = _SlackIsAway()
     names = await UserNames(people).names_of([f"U{number}" for number in range(50)])
     assert names == {user: user for user in names}
-    assert (len(names), people.asked) == (50, 1)
+    assert (len(names), people.lookups) == (50, 1)

@@ -1,4 +1,4 @@
-"""`history`, `export` and `usage`: what was asked, answered and spent."""
+"""`history`, `export` and `usage`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.unit.commands.command_fixtures import (
 async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
         names = UserNames(world.people)
-        remembering = HistoryCommands(world.store, world.board, names, world.clock)
+        remembering = HistoryCommands(world.store, world.publisher, names, world.clock)
         world.handlers.update(remembering.handlers())
         world.handlers.update(UsageCommand(world.store, world.people, world.clock).handlers())
         yield world
@@ -53,15 +53,15 @@ async def test_history_shows_who_asked_what_and_what_the_answer_was(world: Comma
     await world.context_for(1, text="What is\nPython?", answer="A *language*.\nAnd a snake.")
     await world.context_for(2, root=1, user=BOB, text="x" * 1_000, answer="y" * 1_000)
     await world.clock.advance(3_600)
-    outcome = await world.run_command("history", thread=thread_at(1))
-    assert not outcome.public
-    first, second = outcome.card.items
+    result = await world.run_command("history", thread=thread_at(1))
+    assert not result.public
+    first, second = result.card.items
     assert first.text == "What is Python?"
     assert first.detail == "1. Alice, 1 h ago · gpt-5\nA *language*. And a snake."
     assert second.detail.startswith("2. Bob, 1 h ago · gpt-5\nyyy")
     assert len(second.text) == 300
     assert len(second.detail) < 600
-    assert outcome.card.buttons == ()
+    assert result.card.buttons == ()
 
 
 async def test_history_begins_with_the_newest_page(world: CommandFixture) -> None:
@@ -73,7 +73,7 @@ async def test_history_begins_with_the_newest_page(world: CommandFixture) -> Non
     (earlier,) = newest.buttons
     middle = (await world.press_button(earlier, thread=thread_at(1))).card
     assert [line.text for line in middle.items] == [f"question {n}" for n in range(6, 11)]
-    assert [press.args for press in middle.buttons] == ["s1 1", "s1 3"]
+    assert [button.args for button in middle.buttons] == ["s1 1", "s1 3"]
     assert (await world.run_command("history page 99", thread=thread_at(1))).card == newest
 
 
@@ -87,29 +87,29 @@ async def test_the_history_of_a_named_session_leads_to_its_thread(world: Command
 async def test_a_session_without_a_history_says_so(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
-    outcome = await world.run_command("history", thread=thread_at(1))
-    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    result = await world.run_command("history", thread=thread_at(1))
+    assert result.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
     assert (
         await world.run_command("history", thread=thread_at(9))
     ).card.text == session_texts.NO_SESSION
-    outcome = await world.run_command("history of Rome", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(
+    result = await world.run_command("history of Rome", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT.format(
         command="history", usage="[s12] [page]"
     )
-    outcome = await world.run_command("history", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="history")
+    result = await world.run_command("history", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == texts.ONLY_IN_THREADS.format(command="history")
 
 
 # Export ------------------------------------------------------------------------------------------
 
 
-async def test_an_export_is_a_file_for_the_person_alone(world: CommandFixture) -> None:
+async def test_an_export_is_a_file_for_the_caller_alone(world: CommandFixture) -> None:
     await world.context_for(1, text="What is Python?", answer="A language.")
     await world.context_for(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
-    outcome = await world.run_command("export", by=BOB, thread=thread_at(1))
-    assert (outcome.public, world.board.shown) == (False, [])
-    assert outcome.card.text == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
-    ((user, name, content),) = world.board.files
+    result = await world.run_command("export", by=BOB, thread=thread_at(1))
+    assert (result.public, world.publisher.shown) == (False, [])
+    assert result.card.text == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    ((user, name, content),) = world.publisher.files
     assert (user, name) == (BOB, "threadpilot-s1.md")
     assert content.startswith("# What is Python\\?\n\n- Session: s1\n- Owner: Alice\n")
     assert re.findall("^## (.*)", content, re.MULTILINE) == [
@@ -120,15 +120,15 @@ async def test_an_export_is_a_file_for_the_person_alone(world: CommandFixture) -
     assert "**gpt\\-5**, 1.5 s, 1,000 tokens in, 20 out" in content
 
 
-async def test_an_export_of_somebody_elses_session_by_admins_is_on_record(
+async def test_an_export_of_a_foreign_session_by_an_admin_is_audited(
     world: CommandFixture,
 ) -> None:
-    """Before the file is there; of one's own it is nobody's business."""
+    """Before the file is sent. The owner's own export is not audited."""
     await world.context_for(1)
     await world.context_for(2, root=1, user=ADA)
     await world.run_command("export", by=ALICE, thread=thread_at(1))
     assert (await world.store.list_audit_entries(0, 5))[1] == 0
-    world.board.trouble = True
+    world.publisher.trouble = True
     await world.run_command("export", by=ADA, thread=thread_at(1))
     (entry,), _ = await world.store.list_audit_entries(0, 5)
     assert (entry.actor, entry.action, entry.target, entry.detail) == (
@@ -140,7 +140,7 @@ async def test_an_export_of_somebody_elses_session_by_admins_is_on_record(
 async def test_an_export_for_programs_has_a_stable_shape(world: CommandFixture) -> None:
     session = await world.context_for(1, text="What is ☃?", answer="A snowman.")
     await world.run_command("export JSON s1", form=CommandSource.SLASH_COMMAND)
-    ((_, name, content),) = world.board.files
+    ((_, name, content),) = world.publisher.files
     assert name == "threadpilot-s1.json"
     assert json.loads(content) == {
         "format": "threadpilot-transcript",
@@ -190,51 +190,51 @@ async def test_a_very_long_session_is_exported_without_its_oldest_turns(
     transcript = await read_transcript(world.store, await world.session(1))
     assert [turn.text for turn in transcript.turns] == ["question 3", "question 4", "question 5"]
     assert transcript.omitted_count == 2
-    outcome = await world.run_command("export", thread=thread_at(1))
-    assert outcome.card.text.endswith(session_texts.EXPORT_OMITTED.format(turns="2 turns"))
-    assert "## 3. Alice" in world.board.files[0][2]
+    result = await world.run_command("export", thread=thread_at(1))
+    assert result.card.text.endswith(session_texts.EXPORT_OMITTED.format(turns="2 turns"))
+    assert "## 3. Alice" in world.publisher.files[0][2]
 
 
-async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: CommandFixture) -> None:
+async def test_a_comparison_copy_hides_its_model(world: CommandFixture) -> None:
     source = await world.context_for(1)
     await world.add_comparison(source, "claude-4.5")
     card = (await world.run_command("history s2", thread=thread_at(1))).card
     assert "gpt-5" not in card.items[0].detail
     for form in TranscriptFormat:
         await world.run_command(f"export {form} s2", thread=thread_at(1))
-    for _, _, content in world.board.files:
+    for _, _, content in world.publisher.files:
         assert not re.search(r"claude|gpt", content)
 
 
-async def test_names_that_slack_does_not_tell_are_ids(world: CommandFixture) -> None:
+async def test_names_that_slack_does_not_return_are_ids(world: CommandFixture) -> None:
     await world.context_for(1, user="U0AAGONE")
     await world.context_for(2, root=1, user=BOB)
     await world.run_command("export", by=ALICE, thread=thread_at(1))
-    content = world.board.files[0][2]
+    content = world.publisher.files[0][2]
     assert "- Owner: U0AAGONE" in content
     assert "## 2. Bob, " in content
 
 
 async def test_an_export_that_slack_does_not_take_gets_a_sentence(world: CommandFixture) -> None:
     await world.context_for(1)
-    world.board.trouble = True
-    outcome = await world.run_command("export", thread=thread_at(1))
-    assert outcome.card.text.startswith("Sorry")
+    world.publisher.trouble = True
+    result = await world.run_command("export", thread=thread_at(1))
+    assert result.card.text.startswith("Sorry")
 
 
 async def test_there_is_nothing_to_export_of_nothing(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
-    outcome = await world.run_command("export", thread=thread_at(1))
-    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    result = await world.run_command("export", thread=thread_at(1))
+    assert result.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
     assert (
         await world.run_command("export", thread=thread_at(9))
     ).card.text == session_texts.NO_SESSION
-    outcome = await world.run_command("export pdf", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(
+    result = await world.run_command("export pdf", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT.format(
         command="export", usage="[markdown|json] [s12]"
     )
-    assert world.board.files == []
+    assert world.publisher.files == []
 
 
 SESSION = SessionRecord(
@@ -268,7 +268,7 @@ TURN = HistoryEntry(
     state=TurnState.DONE,
     model="m",
     event_id="e",
-    asked_at=0,
+    accepted_at=0,
     seconds=1,
     input_tokens=1,
     output_tokens=1,
@@ -282,7 +282,7 @@ def test_the_transcript_of_a_role_says_so() -> None:
 
 
 def frame(markdown: str) -> list[str]:
-    """What stands outside of all fences, as a reader of Markdown sees it."""
+    """The text outside of all fences, as Markdown is read."""
     outside, fence = [], ""
     for line in re.split(r"\r\n|\r|\n", markdown):
         if fence:
@@ -337,12 +337,12 @@ def test_no_title_and_no_name_breaks_it_either(text: str, title: str, name: str)
 
 async def rows(world: CommandFixture, command: str, by: str = ALICE, **given: object) -> list[str]:
     form = CommandSource.MESSAGE if given.get("thread") else CommandSource.SLASH_COMMAND
-    outcome = await world.run_command(command, by=by, form=form, **given)  # type: ignore[arg-type]
-    assert not outcome.public
-    return [f"{line.text}: {line.detail}" for line in outcome.card.items]
+    result = await world.run_command(command, by=by, form=form, **given)  # type: ignore[arg-type]
+    assert not result.public
+    return [f"{line.text}: {line.detail}" for line in result.card.items]
 
 
-async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(
+async def test_usage_is_of_this_thread_in_a_thread_and_of_the_user_elsewhere(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
@@ -366,7 +366,7 @@ async def test_usage_is_of_a_day_a_week_or_a_month(world: CommandFixture) -> Non
     card = (await world.run_command("usage Month BY me", form=CommandSource.SLASH_COMMAND)).card
     assert card.title == "Usage in the last 30 days"
     assert card.items[0].text == "You"
-    assert [(press.label, press.args) for press in card.buttons] == [
+    assert [(button.label, button.args) for button in card.buttons] == [
         ("Day", "day by me"),
         ("Week", "week by me"),
     ]
@@ -379,13 +379,13 @@ async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: CommandFixt
     found = await rows(world, "usage by channel", channel=DEV)
     assert found == ["This channel: 2 turns, 2,000 tokens in, 40 out"]
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.run_command(
+    result = await world.run_command(
         "usage by channel", form=CommandSource.SLASH_COMMAND, channel=DEV
     )
-    assert outcome.card.text == access_texts.NOT_VISIBLE
+    assert result.card.text == access_texts.NOT_VISIBLE
 
 
-async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
+async def test_usage_by_model_is_of_the_user_and_for_admins_of_all_users(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
@@ -396,7 +396,7 @@ async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
 
 
 @pytest.mark.parametrize(
-    ("order", "sentence"),
+    ("text", "sentence"),
     [
         ("usage by thread", session_texts.USAGE_NO_THREAD),
         ("usage by channel", session_texts.USAGE_NO_CHANNEL),
@@ -409,6 +409,6 @@ async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
     ],
 )
 async def test_usage_of_what_is_not_there_gets_a_sentence(
-    world: CommandFixture, order: str, sentence: str
+    world: CommandFixture, text: str, sentence: str
 ) -> None:
-    assert (await world.run_command(order, form=CommandSource.HOME_TAB)).card.text == sentence
+    assert (await world.run_command(text, form=CommandSource.HOME_TAB)).card.text == sentence

@@ -1,4 +1,4 @@
-"""The Home tab: who sees what on it, and that it is short however much there is."""
+"""The Home tab: what each user sees on it, and that it stays short."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def titled(cards: Sequence[Card], title: str) -> Card:
 
 
 def lists(cards: Sequence[Card]) -> dict[str, Select]:
-    """The lists to choose from, by their labels."""
+    """The select menus, by their labels."""
     lines = titled(cards, model_texts.SETTINGS_TITLE).items
     return {line.select.label: line.select for line in lines if line.select is not None}
 
@@ -95,18 +95,18 @@ async def test_a_newcomer_is_greeted_and_shown_how_to_begin(world: PreferenceFix
     assert "Last 24 hours: 0 turns, 0 tokens" in titled(cards, model_texts.USAGE_TITLE).text
 
 
-async def test_whoever_has_sessions_sees_them_first_and_the_greeting_last(
+async def test_a_user_with_sessions_sees_them_first_and_the_introduction_last(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread(1))
-    told = titles(await world.home.build_cards(ALICE))
-    assert (told[0], told[-1]) == (model_texts.MY_SESSIONS, model_texts.HELLO)
+    shown = titles(await world.home.build_cards(ALICE))
+    assert (shown[0], shown[-1]) == (model_texts.MY_SESSIONS, model_texts.HELLO)
 
 
 @pytest.mark.parametrize(
     ("user", "standing"), [(GUS, AccessRole.GUEST), (EVE, AccessRole.EXTERNAL)]
 )
-async def test_guests_and_people_of_other_workspaces_get_one_sentence(
+async def test_guests_and_external_users_get_one_sentence(
     world: PreferenceFixture, user: str, standing: AccessRole
 ) -> None:
     (card,) = await world.home.build_cards(user)
@@ -127,22 +127,22 @@ async def test_my_newest_sessions_are_there_with_what_can_be_done_with_them(
     assert "Bob's question" not in shown
     newest = shown["The newest question"]
     assert newest.link == world.thread(3)
-    assert newest.detail == "s3 · 1 turn · just now · current"
-    assert [(press.command_name, press.args) for press in newest.buttons] == [
+    assert newest.detail == "s3 · 1 turn · just now · active"
+    assert [(button.command_name, button.args) for button in newest.buttons] == [
         ("reset", "s3"),
         ("delete", "s3"),
     ]
-    assert all(press.confirm for press in newest.buttons)
+    assert all(button.confirm for button in newest.buttons)
     old = shown["The first question"]
-    assert old.detail == "s1 · 1 turn · 2 h ago · set aside"
-    assert [press.command_name for press in old.buttons] == ["delete"]
+    assert old.detail == "s1 · 1 turn · 2 h ago · archived"
+    assert [button.command_name for button in old.buttons] == ["delete"]
     assert fresh.handle in shown[session_texts.UNTITLED].detail
-    assert [(press.label, press.command_name) for press in card.buttons] == [
+    assert [(button.label, button.command_name) for button in card.buttons] == [
         (model_texts.SESSIONS_ALL, "sessions")
     ]
 
 
-async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(
+async def test_a_channel_that_i_do_not_see_any_more_shows_nothing_of_it(
     world: PreferenceFixture,
 ) -> None:
     world.slack.hidden.clear()
@@ -156,7 +156,7 @@ async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(
     assert line.buttons == ()
 
 
-async def test_while_slack_does_not_tell_who_sees_what_nothing_of_places_is_shown(
+async def test_while_visibility_is_unknown_nothing_of_channels_is_shown(
     world: PreferenceFixture,
 ) -> None:
     session, _ = await world.ask(world.thread(1), text="A question")
@@ -186,15 +186,15 @@ async def test_my_usage_is_shown_for_day_week_and_month(world: PreferenceFixture
     await world.clock.advance(3 * 86_400)
     await world.ask(world.thread(2), spent=spent)
     await world.ask(world.thread(3), BOB, spent=spent)
-    told = titled(await world.home.build_cards(ALICE), model_texts.USAGE_TITLE).text
-    assert told.splitlines() == [
+    shown = titled(await world.home.build_cards(ALICE), model_texts.USAGE_TITLE).text
+    assert shown.splitlines() == [
         "Last 24 hours: 1 turn, 1,200 tokens",
         "Last 7 days: 2 turns, 2,400 tokens",
         "Last 30 days: 2 turns, 2,400 tokens",
     ]
 
 
-async def test_my_settings_show_what_stands_and_choosing_there_changes_it(
+async def test_my_settings_show_the_preferences_and_change_them(
     world: PreferenceFixture,
 ) -> None:
     found = lists(await world.home.build_cards(ALICE))
@@ -205,8 +205,8 @@ async def test_my_settings_show_what_stands_and_choosing_there_changes_it(
     )
     assert (model.selected, verbosity.selected) == ("default", "normal")
     for choose, value in ((model, "large"), (verbosity, "brief")):
-        said = f"{choose.command_name} {choose.args} {value}"
-        await world.run_command(said, by=ALICE, form=CommandSource.HOME_TAB, channel="")
+        commands = f"{choose.command_name} {choose.args} {value}"
+        await world.run_command(commands, by=ALICE, form=CommandSource.HOME_TAB, channel="")
     found = lists(await world.home.build_cards(ALICE))
     assert found[model_texts.MY_MODEL].selected == "large"
     assert found[model_texts.MY_VERBOSITY].selected == "brief"
@@ -234,14 +234,14 @@ async def test_no_more_models_are_listed_than_fit(world: PreferenceFixture) -> N
     assert ("m499", "m499") in model.options, "the one that stands is always there"
 
 
-async def test_the_scoreboard_tells_of_each_of_my_channels(world: PreferenceFixture) -> None:
+async def test_the_scores_cover_each_of_my_channels(world: PreferenceFixture) -> None:
     await world.ask(world.thread(1, DIRECT), text="In private")
     session, _ = await world.ask(world.thread(2), text="My question")
     await compared(world, session, GENERAL, {"small": 1, "large": 3}, kept="large")
     await compared(world, session, "C0OTHER", {"small": 2})
     card = titled(await world.home.build_cards(ALICE), model_texts.SCORES_TITLE)
     (line,) = card.items
-    assert line.text == "In the channel of “My question”"
+    assert line.text == "Channel of “My question”"
     assert line.link == session.thread
     assert line.detail.splitlines() == [
         "1. large: 3 votes in 1 comparison, kept 1 time",
@@ -275,14 +275,14 @@ async def test_admins_see_the_workspace(world: PreferenceFixture) -> None:
     card = titled(await world.home.build_cards(ADA), model_texts.WORKSPACE_TITLE)
     assert card.text.splitlines() == [
         "Turns running: 2",
-        "Turns waiting: 0",
-        "Sessions live: 7 of 50",
-        "Memory of the runtime: 210 MB",
-        "Sessions on record: 1, 3.0 MB",
+        "Turns queued: 0",
+        "Open sessions: 7 of 50",
+        "Runtime memory: 210 MB",
+        "Stored sessions: 1, 3.0 MB",
     ]
-    said = [(press.command_name, press.args) for press in card.buttons]
-    orders = ("sessions", "usage", "users", "cleanup", "audit", "pause")
-    assert said == [("admin", order) for order in orders]
+    commands = [(button.command_name, button.args) for button in card.buttons]
+    names = ("sessions", "usage", "users", "cleanup", "audit", "pause")
+    assert commands == [("admin", name) for name in names]
     assert model_texts.WORKSPACE_TITLE not in titles(await world.home.build_cards(ALICE))
 
 
@@ -299,15 +299,15 @@ async def test_while_the_bot_is_paused_admins_are_notified_and_can_go_on(
 async def test_the_page_is_short_with_many_sessions_and_channels(world: PreferenceFixture) -> None:
     for number in range(40):
         await world.ask(world.thread(number, f"C{number:04}"), text=f"Question {number}")
-    world.slack.asked.clear()
+    world.slack.checked_channels.clear()
     cards = await world.home.build_cards(ALICE)
     card = titled(cards, model_texts.MY_SESSIONS)
     assert card.text == "The newest 5 of 40."
     assert len(card.items) == MAX_SESSIONS
-    assert len(world.slack.asked) <= MAX_CHANNELS
+    assert len(world.slack.checked_channels) <= MAX_CHANNELS
 
 
-async def test_the_fullest_page_is_drawn_whole_in_one_view_of_slack(
+async def test_the_fullest_page_fits_one_view_of_slack(
     world: PreferenceFixture,
 ) -> None:
     for number in range(MAX_CHANNELS):
@@ -323,14 +323,14 @@ async def test_the_fullest_page_is_drawn_whole_in_one_view_of_slack(
     assert len(cards) == 7
     links = {line.link: "https://example.com" for card in cards for line in card.items if line.link}
     notice = Card(text="Done.", items=tuple(CardItem(text=f"{number}") for number in range(10)))
-    drawn = render_home(cards, links, [notice])
-    assert len(drawn) < MAX_VIEW_BLOCKS
+    rendered = render_home(cards, links, [notice])
+    assert len(rendered) < MAX_VIEW_BLOCKS
     lines = {line.text for card in cards for line in card.items}
-    assert all(line[:30] in json.dumps(drawn, ensure_ascii=False) for line in lines)
+    assert all(line[:30] in json.dumps(rendered, ensure_ascii=False) for line in lines)
 
 
 async def ten_thousand(world: PreferenceFixture, folder: Path) -> None:
-    """So many sessions of Ada's on record, with long titles, in several channels."""
+    """Record many sessions of Ada, with long titles, in several channels."""
     for number in range(MAX_CHANNELS):
         await world.ask(world.thread(number, f"C{number:04}"), ADA, text="<&>" * 100)
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as database, database:
@@ -356,26 +356,26 @@ async def test_ten_thousand_sessions_fit_into_what_slack_shows(
 
     cards = await world.home.build_cards(ADA)
     assert titled(cards, model_texts.MY_SESSIONS).text == "The newest 5 of 10,000."
-    assert "Sessions on record: 10,000, " in titled(cards, model_texts.WORKSPACE_TITLE).text
+    assert "Stored sessions: 10,000, " in titled(cards, model_texts.WORKSPACE_TITLE).text
     links = {
         line.link: "https://e.com/" + "x" * 200 for c in cards for line in c.items if line.link
     }
     assert validate_blocks(render_home(cards, links), MAX_VIEW_BLOCKS)
 
-    for said in ("sessions", "sessions all"):
+    for commands in ("sessions", "sessions all"):
         for page, lines in ((1, 8), (1_250, 8), (9_999, 8)):
-            outcome = await world.run_command(
-                f"{said} {page}", by=ADA, form=CommandSource.SLASH_COMMAND
+            result = await world.run_command(
+                f"{commands} {page}", by=ADA, form=CommandSource.SLASH_COMMAND
             )
-            assert len(outcome.card.items) == lines
-            assert "10,000" in outcome.card.text
-            assert "of 1,250" in outcome.card.small_print
-            links = {line.link: "https://e.com" for line in outcome.card.items if line.link}
-            drawn = render_card(outcome.card, command_name="sessions", links=links)
-            assert validate_blocks(drawn.blocks)
-            assert len(drawn.text) <= FALLBACK_CHARS
-            shown = json.dumps(drawn.blocks, ensure_ascii=False)
-            assert all(line.detail[:30] in shown for line in outcome.card.items)
+            assert len(result.card.items) == lines
+            assert "10,000" in result.card.text
+            assert "of 1,250" in result.card.small_print
+            links = {line.link: "https://e.com" for line in result.card.items if line.link}
+            rendered = render_card(result.card, command_name="sessions", links=links)
+            assert validate_blocks(rendered.blocks)
+            assert len(rendered.text) <= FALLBACK_CHARS
+            shown = json.dumps(rendered.blocks, ensure_ascii=False)
+            assert all(line.detail[:30] in shown for line in result.card.items)
 
 
 async def test_copies_of_comparisons_are_not_among_my_sessions(world: PreferenceFixture) -> None:
@@ -401,12 +401,12 @@ async def test_every_button_and_list_of_the_page_has_a_command_that_it_may(
     session, _ = await world.ask(world.thread(1), ADA)
     await compared(world, session, GENERAL, {"small": 1})
     for card in await world.home.build_cards(ADA):
-        presses = [*card.buttons, *(press for line in card.items for press in line.buttons)]
+        buttons = [*card.buttons, *(button for line in card.items for button in line.buttons)]
         chooses = [line.select for line in card.items if line.select is not None]
-        for verb in [press.command_name for press in presses] + [
+        for spec in [button.command_name for button in buttons] + [
             choose.command_name for choose in chooses
         ]:
-            assert CommandSource.HOME_TAB in COMMANDS[verb].sources
+            assert CommandSource.HOME_TAB in COMMANDS[spec].sources
         for choose in chooses:
             assert choose.selected in {value for _, value in choose.options}
 

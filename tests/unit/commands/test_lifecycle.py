@@ -1,4 +1,4 @@
-"""`reset`, `resume` and `delete`: which session a thread goes on with."""
+"""`reset`, `resume` and `delete`: which session a thread uses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.unit.commands.command_fixtures import (
 async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
         switching = LifecycleCommands(
-            world.store, world.board, world.runtime, world.pool, world.clock
+            world.store, world.publisher, world.runtime, world.pool, world.clock
         )
         world.handlers.update(switching.handlers())
         yield world
@@ -52,12 +52,12 @@ async def current(world: CommandFixture, second: float, channel: str = GENERAL) 
 
 
 def posted_in(world: CommandFixture) -> list[tuple[str, str]]:
-    """What threads were told: (the thread's ts, sentence)."""
-    return [(thread.root_ts, card.text) for thread, card in world.board.shown]
+    """The posts in threads: (ts of the thread, text)."""
+    return [(thread.root_ts, card.text) for thread, card in world.publisher.shown]
 
 
 async def audited(world: CommandFixture) -> list[tuple[str, str, str, str]]:
-    """What is on record: (by, act, target, detail), newest first."""
+    """The audit entries (actor, action, target, detail), newest first."""
     entries, _ = await world.store.list_audit_entries(0, 50)
     return [(each.actor, each.action, each.target, each.detail) for each in entries]
 
@@ -69,9 +69,9 @@ async def test_a_reset_thread_goes_on_afresh_and_the_old_session_is_kept(
     world: CommandFixture,
 ) -> None:
     old = await world.context_for(1)
-    outcome = await world.run_command("reset", thread=thread_at(1))
-    assert outcome.public
-    assert outcome.card.text == session_texts.RESET_DONE.format(handle="s1")
+    result = await world.run_command("reset", thread=thread_at(1))
+    assert result.public
+    assert result.card.text == session_texts.RESET_DONE.format(handle="s1")
     fresh = await current(world, 1)
     assert (fresh.handle, fresh.turn_count, fresh.owner) == ("s2", 0, ALICE)
     assert not (await world.session(old.number)).current
@@ -81,8 +81,8 @@ async def test_a_reset_thread_goes_on_afresh_and_the_old_session_is_kept(
 async def test_a_reset_twice_is_a_reset_once(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
-    outcome = await world.run_command("reset", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (session_texts.RESET_FRESH, False)
+    result = await world.run_command("reset", thread=thread_at(1))
+    assert (result.card.text, result.public) == (session_texts.RESET_FRESH, False)
     assert (await current(world, 1)).handle == "s2"
 
 
@@ -90,8 +90,8 @@ async def test_a_reset_while_an_answer_is_written_leaves_it_to_the_old_session(
     world: CommandFixture,
 ) -> None:
     await world.context_with(1)
-    outcome = await world.run_command("reset", thread=thread_at(1))
-    assert outcome.card.text.endswith(session_texts.RESET_RUNNING.format(handle="s1"))
+    result = await world.run_command("reset", thread=thread_at(1))
+    assert result.card.text.endswith(session_texts.RESET_RUNNING.format(handle="s1"))
     assert (await current(world, 1)).handle == "s2"
 
 
@@ -107,7 +107,7 @@ async def test_a_session_that_an_admin_resets_stays_its_owners_and_it_is_on_reco
     assert len(await audited(world)) == 1, "one's own is one's own business"
 
 
-async def test_nothing_is_done_that_cannot_be_put_on_record(
+async def test_nothing_is_done_that_cannot_be_audited(
     world: CommandFixture, tmp_path: Path
 ) -> None:
     await world.context_for(1)
@@ -116,11 +116,11 @@ async def test_nothing_is_done_that_cannot_be_put_on_record(
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
-    for order in ("reset s1", "delete s1", "resume s1"):
-        outcome = await world.run_command(
-            order, by=ADA, thread=thread_at(10), form=CommandSource.BUTTON
+    for command in ("reset s1", "delete s1", "resume s1"):
+        result = await world.run_command(
+            command, by=ADA, thread=thread_at(10), form=CommandSource.BUTTON
         )
-        assert outcome.card.text == StoreError.user_message
+        assert result.card.text == StoreError.user_message
     assert (await current(world, 1)).handle == "s1"
     assert world.runtime.deleted == []
 
@@ -129,8 +129,8 @@ async def test_a_reset_from_elsewhere_is_posted_in_the_sessions_thread(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
-    assert (outcome.card.text, outcome.public) == (
+    result = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
+    assert (result.card.text, result.public) == (
         session_texts.RESET_ELSEWHERE.format(handle="s1"),
         False,
     )
@@ -143,55 +143,55 @@ async def test_a_reset_of_a_channel_that_is_gone_is_done_all_the_same(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
-    world.board.trouble = True
-    outcome = await world.run_command("reset s1", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == session_texts.RESET_ELSEWHERE.format(handle="s1")
+    world.publisher.trouble = True
+    result = await world.run_command("reset s1", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.RESET_ELSEWHERE.format(handle="s1")
     assert (await current(world, 1)).handle == "s2"
 
 
 async def test_a_role_is_reset_by_its_sessions_name(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.context_for(2, root=1, role="review")
-    outcome = await world.run_command("reset s2", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESET_DONE_ROLE.format(handle="s2", role="review")
+    result = await world.run_command("reset s2", thread=thread_at(1))
+    assert result.card.text == session_texts.RESET_DONE_ROLE.format(handle="s2", role="review")
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_a_session_that_was_set_aside_cannot_be_reset(world: CommandFixture) -> None:
+async def test_an_archived_session_cannot_be_reset(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
-    outcome = await world.run_command("reset s1", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESET_INACTIVE.format(handle="s1")
+    result = await world.run_command("reset s1", thread=thread_at(1))
+    assert result.card.text == session_texts.RESET_INACTIVE.format(handle="s1")
 
 
 async def test_a_session_is_reset_by_no_old_button_once_it_is_gone(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    outcome = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == texts.NO_SUCH_SESSION
+    result = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == texts.NO_SUCH_SESSION
 
 
 async def test_there_is_nothing_to_reset_without_a_session(world: CommandFixture) -> None:
     assert (
         await world.run_command("reset", thread=thread_at(1))
     ).card.text == session_texts.NO_SESSION
-    outcome = await world.run_command("reset", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="reset")
+    result = await world.run_command("reset", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == texts.ONLY_IN_THREADS.format(command="reset")
     await world.context_for(1)
-    outcome = await world.run_command("reset it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(command="reset", usage="[s12]")
+    result = await world.run_command("reset it", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT.format(command="reset", usage="[s12]")
 
 
 # Resume ------------------------------------------------------------------------------------------
 
 
-async def test_what_was_reset_can_be_taken_back(world: CommandFixture) -> None:
+async def test_a_reset_session_can_be_resumed(world: CommandFixture) -> None:
     await world.context_for(1, text="Plans")
     await world.run_command("reset", thread=thread_at(1))
     world.pool.gone.clear()
-    outcome = await world.run_command("resume s1", thread=thread_at(1))
-    assert outcome.public
-    assert outcome.card.text == session_texts.RESUME_DONE_NAMED.format(
+    result = await world.run_command("resume s1", thread=thread_at(1))
+    assert result.public
+    assert result.card.text == session_texts.RESUME_DONE_NAMED.format(
         handle="s1", title="Plans", turns="1 turn"
     ) + session_texts.RESUME_BEFORE.format(handle="s2")
     assert (await current(world, 1)).handle == "s1"
@@ -205,8 +205,8 @@ async def test_a_session_can_be_taken_to_another_thread_of_its_channel(
 ) -> None:
     await world.context_for(1)
     await world.context_for(10)
-    outcome = await world.run_command("resume s1", thread=thread_at(10))
-    assert outcome.public
+    result = await world.run_command("resume s1", thread=thread_at(10))
+    assert result.public
     assert (await current(world, 10)).handle == "s1"
     assert await world.store.current_session(thread_at(1)) is None
     assert posted_in(world) == [
@@ -217,58 +217,58 @@ async def test_a_session_can_be_taken_to_another_thread_of_its_channel(
 async def test_a_thread_can_begin_with_a_session_of_before(world: CommandFixture) -> None:
     await world.context_for(1)
     new = thread_at(50)
-    outcome = await world.run_command("resume s1", thread=new, ts=new.root_ts)
-    assert outcome.public, outcome.card.text
+    result = await world.run_command("resume s1", thread=new, ts=new.root_ts)
+    assert result.public, result.card.text
     assert (await current(world, 50)).handle == "s1"
 
 
 async def test_in_the_middle_of_a_thread_that_it_does_not_know_it_asks_for_a_question_first(
     world: CommandFixture,
 ) -> None:
-    """Others may have written in it."""
+    """Other users may have posted in it."""
     await world.context_for(1)
-    outcome = await world.run_command("resume s1", thread=thread_at(50), ts="1790000051.000000")
-    assert outcome.card.text == session_texts.RESUME_TOO_EARLY
+    result = await world.run_command("resume s1", thread=thread_at(50), ts="1790000051.000000")
+    assert result.card.text == session_texts.RESUME_TOO_EARLY
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_the_present_session_need_not_be_taken_up(world: CommandFixture) -> None:
+async def test_the_current_session_need_not_be_resumed(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("resume s1", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESUME_PRESENT.format(handle="s1")
+    result = await world.run_command("resume s1", thread=thread_at(1))
+    assert result.card.text == session_texts.RESUME_PRESENT.format(handle="s1")
 
 
 async def test_a_session_stays_in_its_channel(world: CommandFixture) -> None:
     await world.context_for(1, channel=DEV)
     await world.context_for(10)
     for who in (ALICE, ADA):
-        outcome = await world.run_command("resume s1", by=who, thread=thread_at(10))
-        assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
-        assert not outcome.public
+        result = await world.run_command("resume s1", by=who, thread=thread_at(10))
+        assert result.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+        assert not result.public
 
 
 async def test_what_one_said_in_direct_messages_stays_there(world: CommandFixture) -> None:
     await world.context_for(1, channel=DIRECT, text="between us")
     await world.context_for(10)
-    outcome = await world.run_command("resume s1", thread=thread_at(10))
-    assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    result = await world.run_command("resume s1", thread=thread_at(10))
+    assert result.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert (await current(world, 10)).handle == "s2"
 
 
-async def test_nobody_takes_up_a_session_of_somebody_else(world: CommandFixture) -> None:
+async def test_a_user_resumes_no_session_of_another_user(world: CommandFixture) -> None:
     await world.context_for(1, user=BOB)
     await world.context_for(10, user=ALICE)
-    outcome = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
-    assert outcome.card.text == texts.NOT_YOURS.format(command="resume")
+    result = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
+    assert result.card.text == texts.NOT_YOURS.format(command="resume")
 
 
-async def test_nobody_but_admins_puts_a_session_in_place_of_somebody_elses(
+async def test_only_admins_replace_the_session_of_another_user(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, user=ALICE)
     await world.context_for(10, user=BOB)
-    outcome = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
-    assert (outcome.card.text, outcome.public) == (session_texts.RESUME_NOT_YOURS, False)
+    result = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
+    assert (result.card.text, result.public) == (session_texts.RESUME_NOT_YOURS, False)
     assert (await current(world, 10)).handle == "s2"
     assert await audited(world) == []
     assert (await world.run_command("resume s1", by=ADA, thread=thread_at(10))).public
@@ -280,16 +280,16 @@ async def test_a_session_that_answers_is_not_taken_away(world: CommandFixture) -
     await world.context_with(1)
     await world.context_for(10, user=BOB)
     await world.enqueue_turn(20)
-    outcome = await world.run_command("resume s1", by=ADA, thread=thread_at(10))
-    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
+    result = await world.run_command("resume s1", by=ADA, thread=thread_at(10))
+    assert result.card.text == session_texts.BUSY.format(handle="s1")
 
 
 async def test_a_session_that_is_held_is_not_taken_away(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.context_for(10)
     world.pool.held.add(session.id)
-    outcome = await world.run_command("resume s1", thread=thread_at(10))
-    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
+    result = await world.run_command("resume s1", thread=thread_at(10))
+    assert result.card.text == session_texts.BUSY.format(handle="s1")
 
 
 async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_deleted(
@@ -298,16 +298,16 @@ async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_delete
     await world.context_for(1)
     await world.context_for(10)
     waiting = await world.enqueue_turn(20, root=1)
-    for order in ("resume s1", "delete s1"):
-        outcome = await world.run_command(order, thread=thread_at(10), form=CommandSource.BUTTON)
-        assert outcome.card.text == session_texts.AWAITED.format(handle="s1")
+    for command in ("resume s1", "delete s1"):
+        result = await world.run_command(command, thread=thread_at(10), form=CommandSource.BUTTON)
+        assert result.card.text == session_texts.AWAITED.format(handle="s1")
     assert await world.store.withdraw(waiting)
     assert (await world.run_command("resume s1", thread=thread_at(10))).public
 
 
-async def test_without_a_name_earlier_sessions_are_offered(world: CommandFixture) -> None:
-    """Those of this thread first, then the person's own of this channel; five at most, and none of
-    another place or person."""
+async def test_without_a_name_previous_sessions_are_offered(world: CommandFixture) -> None:
+    """Those of this thread first, then the user's own of this channel: five at most, and none of
+    another channel or user."""
     for second in (10, 20, 30, 40, 50):
         await world.context_for(second, text=f"thread of {second}")
         await world.clock.advance(1)
@@ -319,31 +319,31 @@ async def test_without_a_name_earlier_sessions_are_offered(world: CommandFixture
     assert [line.text for line in card.items] == [
         *("this thread's", "thread of 50", "thread of 40", "thread of 30", "thread of 20"),
     ]
-    (press,) = card.items[1].buttons
-    assert (press.command_name, press.args) == ("resume", "s5")
-    assert (await world.press_button(press, thread=thread_at(1))).public
+    (button,) = card.items[1].buttons
+    assert (button.command_name, button.args) == ("resume", "s5")
+    assert (await world.press_button(button, thread=thread_at(1))).public
     assert (await current(world, 1)).handle == "s5"
 
 
 async def test_copies_of_a_comparison_are_not_offered(world: CommandFixture) -> None:
     await world.add_comparison(await world.context_for(1), "gpt-5")
-    outcome = await world.run_command("resume", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESUME_NONE
+    result = await world.run_command("resume", thread=thread_at(1))
+    assert result.card.text == session_texts.RESUME_NONE
 
 
-async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone(
+async def test_a_comparison_copy_is_kept_by_the_buttons_of_the_comparison_only(
     world: CommandFixture,
 ) -> None:
-    """Taken up by its name it would tell which answer is whose. Deleted it may be, once nothing
-    compares any more."""
+    """Resumed by name, it would reveal whose answer is whose. It may be deleted once the comparison
+    is over."""
     source = await world.context_for(1)
     copy = await world.add_comparison(source, "gpt-5")
     for place in (1, 50):
-        outcome = await world.run_command(
+        result = await world.run_command(
             "resume s2", thread=thread_at(place), form=CommandSource.BUTTON
         )
-        assert outcome.card.text == session_texts.RESUME_COPY.format(handle="s2")
-        assert not outcome.public
+        assert result.card.text == session_texts.RESUME_COPY.format(handle="s2")
+        assert not result.public
     assert (await current(world, 1)).handle == "s1"
     question = make_message(2, root=1, trigger=Trigger.MENTION)
     await world.store.accept_message(
@@ -351,32 +351,32 @@ async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone
     )
     comparing = (await world.store.claim()).turn
     assert comparing is not None
-    outcome = await world.run_command("delete s2", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.BUSY.format(handle="s2")
+    result = await world.run_command("delete s2", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.BUSY.format(handle="s2")
     assert await world.store.finish_turn(comparing, TurnState.STOPPED)
     assert (
-        "gone for good"
+        "deleted permanently"
         in (await world.run_command("delete s2", form=CommandSource.HOME_TAB)).card.text
     )
     assert world.runtime.deleted == [copy.id]
-    assert world.board.shown == []
+    assert world.publisher.shown == []
 
 
-async def test_where_there_is_no_earlier_session_none_is_offered(world: CommandFixture) -> None:
+async def test_without_previous_sessions_none_is_offered(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.context_for(10, user=BOB)
-    outcome = await world.run_command("resume", thread=thread_at(1))
-    assert outcome.card == Card(text=session_texts.RESUME_NONE)
-    outcome = await world.run_command("resume", by=BOB, thread=thread_at(1))
-    assert [line.buttons[0].args for line in outcome.card.items] == ["s2"]
+    result = await world.run_command("resume", thread=thread_at(1))
+    assert result.card == Card(text=session_texts.RESUME_NONE)
+    result = await world.run_command("resume", by=BOB, thread=thread_at(1))
+    assert [line.buttons[0].args for line in result.card.items] == ["s2"]
 
 
 async def test_what_is_no_name_of_a_session_gets_a_sentence(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("resume yesterday", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESUME_NO_HANDLE
-    outcome = await world.run_command("resume s1", form=CommandSource.BUTTON)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="resume")
+    result = await world.run_command("resume yesterday", thread=thread_at(1))
+    assert result.card.text == session_texts.RESUME_NO_HANDLE
+    result = await world.run_command("resume s1", form=CommandSource.BUTTON)
+    assert result.card.text == texts.ONLY_IN_THREADS.format(command="resume")
 
 
 # Delete ------------------------------------------------------------------------------------------
@@ -386,8 +386,8 @@ async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_is_notifie
     world: CommandFixture,
 ) -> None:
     session = await world.context_for(1)
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
     assert await world.store.session_by_number(1) is None
     assert (world.runtime.deleted, world.pool.gone) == ([session.id], [session.id])
     assert posted_in(world) == [(thread_at(1).root_ts, session_texts.DELETED_HERE)]
@@ -397,29 +397,29 @@ async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_is_notifie
 async def test_deleting_twice_says_that_there_is_none(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == texts.NO_SUCH_SESSION
-    outcome = await world.run_command(
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == texts.NO_SUCH_SESSION
+    result = await world.run_command(
         "delete", by=ADA, thread=thread_at(1), form=CommandSource.BUTTON
     )
-    assert outcome.card.text == texts.NO_SUCH_SESSION
+    assert result.card.text == texts.NO_SUCH_SESSION
 
 
-async def test_a_session_that_was_set_aside_goes_quietly(world: CommandFixture) -> None:
+async def test_an_archived_session_is_deleted_without_a_post(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
     await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert world.board.shown == []
+    assert world.publisher.shown == []
     assert (await current(world, 1)).handle == "s2"
 
 
-async def test_admins_delete_what_they_do_not_see_and_it_is_on_record(
+async def test_admins_delete_sessions_they_do_not_see_and_it_is_audited(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, channel=DEV, text="a secret")
     world.people.hidden.add((ADA, DEV))
-    outcome = await world.run_command("delete s1", by=ADA, form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
+    result = await world.run_command("delete s1", by=ADA, form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
     (entry,), _ = await world.store.list_audit_entries(0, 10)
     assert (entry.actor, entry.action, entry.target) == (ADA, "delete", "s1")
     assert "secret" not in entry.detail
@@ -427,28 +427,28 @@ async def test_admins_delete_what_they_do_not_see_and_it_is_on_record(
 
 async def test_a_session_that_answers_is_not_deleted(world: CommandFixture) -> None:
     await world.context_with(1)
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.BUSY.format(handle="s1")
     assert world.runtime.deleted == []
     assert (await world.store.list_audit_entries(0, 10))[1] == 0
 
 
 async def test_the_thread_of_a_deleted_session_may_be_gone(world: CommandFixture) -> None:
     await world.context_for(1)
-    world.board.trouble = True
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text.startswith("s1 is gone for good")
+    world.publisher.trouble = True
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text.startswith("s1 is deleted permanently")
 
 
-# What was written after the order ----------------------------------------------------------------
+# Messages after the command ----------------------------------------------------------------------
 
 
 async def test_a_session_is_deleted_though_a_question_waits_that_was_written_after_that(
     world: CommandFixture,
 ) -> None:
-    """It waits for the order, and begins another session."""
+    """It waits for the command, and starts another session."""
     old = await world.context_for(1)
-    order = Command(
+    command = Command(
         key="press",
         name="delete",
         args=old.handle,
@@ -456,26 +456,26 @@ async def test_a_session_is_deleted_though_a_question_waits_that_was_written_aft
         source=CommandSource.HOME_TAB,
         team=old.thread.team,
     )
-    assert await world.desk.record(order)
+    assert await world.dispatcher.record(command)
     await world.enqueue_turn(world.clock.now() + 1 - float(ts_at(0)), root=1)
-    outcome = await world.desk.execute(order)
-    assert outcome.card.text.startswith("s1 is gone")
+    result = await world.dispatcher.execute(command)
+    assert result.card.text.startswith("s1 is deleted")
     assert await world.store.session_by_number(old.number) is None
     turn = (await world.store.claim()).turn
     assert turn is not None
     assert (await world.store.ensure_session(turn)).number != old.number
 
 
-async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way_to_it(
+async def test_a_later_question_that_was_claimed_before_the_command_gives_way_to_it(
     world: CommandFixture,
 ) -> None:
-    """Slack keeps no order: a fresh session is told to be there for it."""
+    """Slack does not keep the order: a fresh session exists for it already."""
     old = await world.context_for(1)
     await world.enqueue_turn(5, root=1)
     turn = (await world.store.claim()).turn
     assert turn is not None
-    outcome = await world.run_command("reset", thread=thread_at(1), ts=ts_at(4))
-    assert outcome.card.text == session_texts.RESET_DONE.format(handle=old.handle)
+    result = await world.run_command("reset", thread=thread_at(1), ts=ts_at(4))
+    assert result.card.text == session_texts.RESET_DONE.format(handle=old.handle)
     assert await world.store.mark_prompted(turn)
     assert (await world.store.ensure_session(turn)).number != old.number
 
@@ -483,27 +483,27 @@ async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way
 # Twice at once -----------------------------------------------------------------------------------
 
 
-async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
+async def test_a_session_resumed_by_several_presses_at_once_is_resumed_once(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
     await world.context_for(2, root=1)
-    presses = [
+    buttons = [
         world.run_command("resume s1", thread=thread_at(1), form=CommandSource.BUTTON, by=by)
         for by in (ALICE, ADA, ALICE)
     ]
-    outcomes = await asyncio.gather(*presses)
-    assert [outcome.public for outcome in outcomes] == [True, False, False]
-    assert outcomes[1].card.text == session_texts.RESUME_PRESENT.format(handle="s1")
+    results = await asyncio.gather(*buttons)
+    assert [result.public for result in results] == [True, False, False]
+    assert results[1].card.text == session_texts.RESUME_PRESENT.format(handle="s1")
     assert (await current(world, 1)).handle == "s1"
 
 
 async def test_a_thread_reset_by_several_at_once_is_reset_once(world: CommandFixture) -> None:
     await world.context_for(1)
     resets = [world.run_command("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
-    told = [outcome.card.text for outcome in await asyncio.gather(*resets)]
-    assert told == [
+    texts_shown = [result.card.text for result in await asyncio.gather(*resets)]
+    assert texts_shown == [
         session_texts.RESET_DONE.format(handle="s1"),
         session_texts.RESET_FRESH,
         session_texts.RESET_FRESH,

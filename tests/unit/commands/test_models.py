@@ -1,4 +1,4 @@
-"""The orders about models: `model` in all its forms, and `set` from the Home tab."""
+"""The commands about models: `model` with all arguments, and `set` from the Home tab."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ async def session_of(world: PreferenceFixture) -> SessionRecord:
 
 
 def uses(card: Card) -> list[str]:
-    """What the buttons that use a model order."""
-    return [press.args for line in card.items for press in line.buttons]
+    """The arguments of the buttons that set a model."""
+    return [button.args for line in card.items for button in line.buttons]
 
 
 def listed(card: Card) -> Select:
-    """The list to choose a model from."""
+    """The select menu of models."""
     (choose,) = [line.select for line in card.items if line.select is not None]
     return choose
 
 
-# Reading what was said ---------------------------------------------------------------------------
+# Parsing arguments -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("text", "expected"),
     [
         ("", ModelArgs()),
         ("gpt-5", ModelArgs(name="gpt-5")),
@@ -84,30 +84,30 @@ def listed(card: Card) -> Select:
         ("x-for me", None),
     ],
 )
-def test_what_is_said_after_model_is_understood(said: str, wanted: ModelArgs | None) -> None:
-    assert parse_model_args(said) == wanted
+def test_the_arguments_of_model_are_parsed(text: str, expected: ModelArgs | None) -> None:
+    assert parse_model_args(text) == expected
 
 
 @given(some.text(max_size=60))
-def test_whatever_is_said_is_read_without_trouble(said: str) -> None:
-    wanted = parse_model_args(said)
-    assert wanted is None or wanted.name == "" or wanted.name.split() == [wanted.name]
+def test_any_arguments_of_model_are_parsed_without_an_error(text: str) -> None:
+    expected = parse_model_args(text)
+    assert expected is None or expected.name == "" or expected.name.split() == [expected.name]
 
 
-# Showing -----------------------------------------------------------------------------------------
+# Show --------------------------------------------------------------------------------------------
 
 
-async def test_model_alone_tells_what_counts_why_and_what_else_there_is(
+async def test_model_alone_shows_the_model_its_rule_and_the_alternatives(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.CHANNEL, GENERAL, PreferenceKind.MODEL, "large")
     await world.ask(world.thread())
-    outcome = await world.run_command("model", by=ALICE, thread=world.thread())
-    assert not outcome.public
-    assert outcome.card.text == "This thread is answered by large (chosen for this channel)."
-    assert outcome.card.items[0].text == "I can use: small, large, Vendor/Huge-4."
-    assert uses(outcome.card) == ["small", "Vendor/Huge-4"], "not the one that counts already"
-    assert outcome.card.buttons == (), "nothing of the thread's own can be taken back"
+    result = await world.run_command("model", by=ALICE, thread=world.thread())
+    assert not result.public
+    assert result.card.text == "This thread uses large (chosen for this channel)."
+    assert result.card.items[0].text == "Available models: small, large, Vendor/Huge-4."
+    assert uses(result.card) == ["small", "Vendor/Huge-4"], "not the one that counts already"
+    assert result.card.buttons == (), "nothing of the thread's own can be taken back"
 
 
 async def test_the_thinking_effort_is_shown_too(world: PreferenceFixture) -> None:
@@ -115,18 +115,18 @@ async def test_the_thinking_effort_is_shown_too(world: PreferenceFixture) -> Non
     await world.store.set_model(session.number, "large", "high")
     card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
     assert "large, thinking effort high (chosen for this session)" in card.text
-    assert [press.args for press in card.buttons] == ["default"]
+    assert [button.args for button in card.buttons] == ["default"]
 
 
 async def test_others_see_the_models_without_buttons(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     card = (await world.run_command("model", by=BOB, thread=world.thread())).card
-    assert card.items[0].text.startswith("I can use: ")
+    assert card.items[0].text.startswith("Available models: ")
     assert not uses(card)
     assert card.buttons == ()
 
 
-async def test_many_models_are_a_list_to_choose_from(world: PreferenceFixture) -> None:
+async def test_many_models_are_a_select_menu(world: PreferenceFixture) -> None:
     world.server.names = [f"m{number}" for number in range(150)]
     await world.choosing.refresh_models()
     await world.ask(world.thread())
@@ -146,18 +146,18 @@ async def test_names_that_fit_no_list_are_only_shown(world: PreferenceFixture) -
     await world.ask(world.thread())
     card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
     assert uses(card) == [f"m{number}" for number in range(MAX_BUTTONS)]
-    outcome = await world.run_command(f"model {long}", by=ALICE, thread=world.thread())
+    result = await world.run_command(f"model {long}", by=ALICE, thread=world.thread())
     assert (await session_of(world)).model == long, "they can still be named"
-    assert outcome.public
+    assert result.public
 
 
-async def test_it_is_said_when_the_models_cannot_be_had(tmp_path: Path) -> None:
+async def test_a_failed_list_of_models_is_reported(tmp_path: Path) -> None:
     async with preference_fixture(tmp_path) as world:
         world.server.names = ()
         await world.choosing.refresh_models()
         await world.ask(world.thread())
         card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
-        assert card.text.startswith(f"This thread is answered by {model_texts.SOME_MODEL}")
+        assert card.text.startswith(f"This thread uses {model_texts.SOME_MODEL}")
         assert card.items[0].text == model_texts.NO_MODELS
         world.server.names = MODELS
         card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
@@ -173,7 +173,7 @@ async def test_by_slash_command_it_is_shown_what_a_new_thread_would_run_with(
             "model", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
         )
     ).card
-    assert card.text.startswith("A thread of yours here would be answered by large")
+    assert card.text.startswith("A new thread of yours here uses large")
     assert uses(card) == ["small for me", "Vendor/Huge-4 for me"]
     used = await world.run_command(
         "model small for me", by=ALICE, form=CommandSource.BUTTON, channel=GENERAL
@@ -182,52 +182,51 @@ async def test_by_slash_command_it_is_shown_what_a_new_thread_would_run_with(
 
 
 @pytest.mark.parametrize(
-    ("said", "scope", "holder"),
+    ("text", "scope", "scope_id"),
     [
         ("model for me", Scope.USER, ALICE),
         ("model channel", Scope.CHANNEL, GENERAL),
         ("model for workspace", Scope.WORKSPACE, TEAM),
     ],
 )
-async def test_it_can_be_asked_what_is_chosen_for_whom(
-    world: PreferenceFixture, said: str, scope: Scope, holder: str
+async def test_the_preference_of_each_scope_can_be_shown(
+    world: PreferenceFixture, text: str, scope: Scope, scope_id: str
 ) -> None:
     whom = model_texts.SCOPE_NAMES[scope]
     card = (
-        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+        await world.run_command(text, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
     ).card
-    assert card.text == f"Nothing is chosen for {whom}."
-    await world.choose(scope, holder, PreferenceKind.EFFORT, "low")
+    assert card.text == f"No model is set for {whom}."
+    await world.choose(scope, scope_id, PreferenceKind.EFFORT, "low")
     card = (
-        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+        await world.run_command(text, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
     ).card
-    assert card.text == f"Chosen for {whom}: thinking effort low, with whatever model."
-    await world.choose(scope, holder, PreferenceKind.MODEL, "large")
+    assert card.text == f"Model for {whom}: thinking effort low with any model."
+    await world.choose(scope, scope_id, PreferenceKind.MODEL, "large")
     card = (
-        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+        await world.run_command(text, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
     ).card
-    assert card.text == f"Chosen for {whom}: large, thinking effort low."
-    suffix = said.split()[-1]
+    assert card.text == f"Model for {whom}: large, thinking effort low."
+    suffix = text.split()[-1]
     mine = [f"small for {suffix}", f"Vendor/Huge-4 for {suffix}"]
     assert uses(card) == (mine if scope is Scope.USER else [])
     card = (
-        await world.run_command(said, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+        await world.run_command(text, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
     ).card
-    assert bool(uses(card)), "those in charge may choose for everybody, and everybody for oneself"
+    assert bool(uses(card)), "admins may choose for all users, and each user for themselves"
 
 
-# Choosing for a thread ---------------------------------------------------------------------------
+# Set for a thread --------------------------------------------------------------------------------
 
 
-async def test_the_owner_chooses_the_threads_model_and_everybody_is_notified(
+async def test_the_owner_chooses_the_threads_model_and_the_thread_is_notified(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command("model LARGE high", by=ALICE, thread=world.thread())
-    assert outcome.public
-    assert outcome.card.text == (
-        "Alice chose large, thinking effort high for this thread. "
-        "It counts from the next answer on."
+    result = await world.run_command("model LARGE high", by=ALICE, thread=world.thread())
+    assert result.public
+    assert result.card.text == (
+        "Alice chose large, thinking effort high for this thread. It's used from the next reply on."
     )
     session = await session_of(world)
     assert (session.model, session.effort) == ("large", "high")
@@ -239,8 +238,8 @@ async def test_while_an_answer_is_written_it_is_said_that_it_keeps_its_model(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread(), end=False)
-    outcome = await world.run_command("model large", by=ALICE, thread=world.thread())
-    assert outcome.card.text.endswith(model_texts.STILL_RUNNING)
+    result = await world.run_command("model large", by=ALICE, thread=world.thread())
+    assert result.card.text.endswith(model_texts.STILL_RUNNING)
 
 
 async def test_another_model_is_not_given_the_effort_of_the_one_before(
@@ -259,8 +258,8 @@ async def test_another_model_is_not_given_the_effort_of_the_one_before(
 async def test_the_effort_alone_leaves_the_model(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     await world.run_command("model large", by=ALICE, thread=world.thread())
-    outcome = await world.run_command("model low", by=ALICE, thread=world.thread())
-    assert "thinking effort low, with whatever model" in outcome.card.text
+    result = await world.run_command("model low", by=ALICE, thread=world.thread())
+    assert "thinking effort low with any model" in result.card.text
     session = await session_of(world)
     assert (session.model, session.effort) == ("large", "low")
 
@@ -276,23 +275,23 @@ async def test_the_model_stays_with_the_thread_when_it_goes_on_afresh(
 
 
 async def test_a_model_can_be_chosen_before_the_first_question(world: PreferenceFixture) -> None:
-    outcome = await world.run_command("model large", by=ALICE, thread=world.thread())
-    assert outcome.public
+    result = await world.run_command("model large", by=ALICE, thread=world.thread())
+    assert result.public
     session, _ = await world.ask(world.thread())
     chosen = await world.choosing.select(session, session.thread)
     assert (chosen.config.model, chosen.rule_text) == ("large", "chosen for this thread")
 
 
-async def test_default_takes_the_choice_back_and_tells_what_counts_then(
+async def test_default_clears_the_preference_and_shows_the_effect(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.WORKSPACE, TEAM, PreferenceKind.MODEL, "small")
     await world.ask(world.thread())
     await world.run_command("model large high", by=ALICE, thread=world.thread())
-    outcome = await world.run_command("model Default", by=ALICE, thread=world.thread())
-    assert outcome.card.text == (
-        "Alice took the choice for this thread back. "
-        "Now it is small (chosen for the workspace). It counts from the next answer on."
+    result = await world.run_command("model Default", by=ALICE, thread=world.thread())
+    assert result.card.text == (
+        "Alice cleared the model for this thread. "
+        "Now it's small (chosen for the workspace). It's used from the next reply on."
     )
     session = await session_of(world)
     assert (session.model, session.effort) == ("", "")
@@ -303,14 +302,14 @@ async def test_a_model_that_does_not_exist_gets_the_list_and_changes_nothing(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command("model gpt-99", by=ALICE, thread=world.thread())
-    assert not outcome.public
-    assert outcome.card.text == "I know no model called “gpt-99”."
-    assert uses(outcome.card) == list(MODELS)
+    result = await world.run_command("model gpt-99", by=ALICE, thread=world.thread())
+    assert not result.public
+    assert result.card.text == "I don't know a model called “gpt-99”."
+    assert uses(result.card) == list(MODELS)
     assert (await session_of(world)).model == ""
 
 
-async def test_a_model_that_the_server_has_got_meanwhile_is_taken(world: PreferenceFixture) -> None:
+async def test_a_model_that_is_new_on_the_server_is_accepted(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     world.server.names = (*MODELS, "newest")
     await world.run_command("model newest", by=ALICE, thread=world.thread())
@@ -321,32 +320,32 @@ async def test_words_that_do_not_go_together_get_the_way_to_say_it(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command("model large or small", by=ALICE, thread=world.thread())
-    assert outcome.card.text == model_texts.MODEL_USAGE
+    result = await world.run_command("model large or small", by=ALICE, thread=world.thread())
+    assert result.card.text == model_texts.MODEL_USAGE
 
 
 async def test_without_a_thread_it_is_asked_which_one_is_meant(world: PreferenceFixture) -> None:
-    outcome = await world.run_command(
+    result = await world.run_command(
         "model large", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(args="large")
+    assert result.card.text == model_texts.MODEL_OF_NO_THREAD.format(args="large")
 
 
-# Who may -----------------------------------------------------------------------------------------
+# Permissions -------------------------------------------------------------------------------------
 
 
 async def test_only_the_owner_and_admins_choose_for_a_thread(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     await world.ask(world.thread(), BOB)
-    outcome = await world.run_command("model large", by=BOB, thread=world.thread())
-    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
+    result = await world.run_command("model large", by=BOB, thread=world.thread())
+    assert result.card.text == texts.NOT_YOURS.format(command="model")
     assert (await session_of(world)).model == ""
     await world.run_command("model large", by=ADA, thread=world.thread())
     assert (await session_of(world)).model == "large"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "model large for channel",
         "model large for workspace",
@@ -358,101 +357,101 @@ async def test_only_the_owner_and_admins_choose_for_a_thread(world: PreferenceFi
     ],
 )
 async def test_only_admins_choose_for_channel_and_workspace(
-    world: PreferenceFixture, said: str
+    world: PreferenceFixture, text: str
 ) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command(said, by=ALICE, thread=world.thread())
-    assert outcome.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(command="model"))
+    result = await world.run_command(text, by=ALICE, thread=world.thread())
+    assert result.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(command="model"))
     assert await world.preference_of(Scope.CHANNEL, GENERAL) == {}
     assert await world.preference_of(Scope.WORKSPACE, TEAM) == {}
     assert await world.store.list_audit_entries(0, 9) == ((), 0)
 
 
 @pytest.mark.parametrize(
-    ("said", "scope", "holder", "public"),
+    ("text", "scope", "scope_id", "public"),
     [
         ("model large high for channel", Scope.CHANNEL, GENERAL, True),
         ("model large high for workspace", Scope.WORKSPACE, TEAM, False),
     ],
 )
 async def test_what_admins_choose_for_others_is_audited(
-    world: PreferenceFixture, said: str, scope: Scope, holder: str, public: bool
+    world: PreferenceFixture, text: str, scope: Scope, scope_id: str, public: bool
 ) -> None:
-    outcome = await world.run_command(
-        said, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL
+    result = await world.run_command(
+        text, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert outcome.public is public
-    assert await world.preference_of(scope, holder) == {
+    assert result.public is public
+    assert await world.preference_of(scope, scope_id) == {
         PreferenceKind.MODEL: "large",
         PreferenceKind.EFFORT: "high",
     }
-    taken_back = said.replace("large high", "default")
+    taken_back = text.replace("large high", "default")
     await world.run_command(taken_back, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
-    assert await world.preference_of(scope, holder) == {}
+    assert await world.preference_of(scope, scope_id) == {}
     entries, total = await world.store.list_audit_entries(0, 9)
     assert total == 2
-    told = [(entry.actor, entry.action, entry.target, entry.detail) for entry in reversed(entries)]
-    assert told == [(ADA, "model", holder, each) for each in ("large high", "default")]
+    audited = [
+        (entry.actor, entry.action, entry.target, entry.detail) for entry in reversed(entries)
+    ]
+    assert audited == [(ADA, "model", scope_id, each) for each in ("large high", "default")]
 
 
-async def test_everybody_chooses_for_themselves_and_is_notified_alone(
+async def test_each_user_chooses_for_themselves_and_is_notified_alone(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread(), BOB)
-    outcome = await world.run_command("model large for me", by=ALICE, thread=world.thread())
-    assert (outcome.public, outcome.card.text) == (False, "You chose large for your threads.")
+    result = await world.run_command("model large for me", by=ALICE, thread=world.thread())
+    assert (result.public, result.card.text) == (False, "You chose large for your threads.")
     assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.MODEL: "large"}
     session, _ = await world.ask(world.thread(1), ALICE)
     assert (await world.choosing.select(session, session.thread)).config.model == "large"
-    outcome = await world.run_command(
+    result = await world.run_command(
         "model default for me", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert outcome.card.text == "You took the choice for your threads back."
+    assert result.card.text == "You cleared the model for your threads."
     assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
 async def test_on_the_home_tab_there_is_no_channel_to_choose_for(world: PreferenceFixture) -> None:
-    outcome = await world.run_command(
+    result = await world.run_command(
         "model large for channel", by=ADA, channel="", form=CommandSource.HOME_TAB
     )
-    assert outcome.card.text == model_texts.NO_CHANNEL
+    assert result.card.text == model_texts.NO_CHANNEL
 
 
 @pytest.mark.parametrize("by", [GUS, EVE])
-async def test_guests_and_people_of_other_workspaces_choose_nothing(
-    world: PreferenceFixture, by: str
-) -> None:
+async def test_guests_and_external_users_choose_nothing(world: PreferenceFixture, by: str) -> None:
     await world.run_command("model large for me", by=by, thread=world.thread())
     await world.run_command("set model large", by=by, form=CommandSource.HOME_TAB, channel="")
     assert await world.preference_of(Scope.USER, by) == {}
 
 
-async def test_nothing_is_chosen_or_shown_of_a_place_that_is_not_seen(
+async def test_nothing_is_chosen_or_shown_of_a_hidden_channel(
     world: PreferenceFixture,
 ) -> None:
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
-    for said in ("model", "model large"):
-        outcome = await world.run_command(said, by=BOB, thread=hidden)
-        assert outcome.card.text == access_texts.NOT_VISIBLE
+    for text in ("model", "model large"):
+        result = await world.run_command(text, by=BOB, thread=hidden)
+        assert result.card.text == access_texts.NOT_VISIBLE
 
 
 # From the Home tab -------------------------------------------------------------------------------
 
 
-async def test_ones_own_model_is_set_and_taken_back_from_the_home_tab(
+async def test_a_users_model_is_set_and_cleared_on_the_home_tab(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.EFFORT, "high")
-    outcome = await world.run_command(
+    result = await world.run_command(
         "set model vendor/huge-4", by=ALICE, form=CommandSource.HOME_TAB, channel=""
     )
-    assert outcome.card.text == model_texts.SET_MODEL.format(model="Vendor/Huge-4")
+    assert result.card.text == model_texts.SET_MODEL.format(model="Vendor/Huge-4")
     assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.MODEL: "Vendor/Huge-4"}
-    outcome = await world.run_command(
+    result = await world.run_command(
         "set model default", by=ALICE, form=CommandSource.HOME_TAB, channel=""
     )
-    assert outcome.card.text == model_texts.SET_DEFAULT
+    assert result.card.text == model_texts.SET_DEFAULT
     assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
@@ -461,22 +460,22 @@ async def test_the_length_of_answers_is_set_from_the_home_tab(world: PreferenceF
         "set verbosity brief", by=ALICE, form=CommandSource.HOME_TAB, channel=""
     )
     assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.VERBOSITY: "brief"}
-    outcome = await world.run_command(
+    result = await world.run_command(
         "set verbosity normal", by=ALICE, form=CommandSource.HOME_TAB, channel=""
     )
-    assert outcome.card.text == model_texts.SET_VERBOSITY["normal"]
+    assert result.card.text == model_texts.SET_VERBOSITY["normal"]
     assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
 @pytest.mark.parametrize(
-    "said", ["set", "set model", "set verbosity loud", "set colour red", "set model gone"]
+    "text", ["set", "set model", "set verbosity loud", "set colour red", "set model gone"]
 )
-async def test_what_an_old_home_tab_sets_does_nothing(world: PreferenceFixture, said: str) -> None:
-    outcome = await world.run_command(said, by=ALICE, form=CommandSource.HOME_TAB, channel="")
-    assert outcome.card.text in (texts.OUTDATED, model_texts.NO_SUCH_MODEL.format(name="gone"))
+async def test_what_an_old_home_tab_sets_does_nothing(world: PreferenceFixture, text: str) -> None:
+    result = await world.run_command(text, by=ALICE, form=CommandSource.HOME_TAB, channel="")
+    assert result.card.text in (texts.OUTDATED, model_texts.NO_SUCH_MODEL.format(name="gone"))
     assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
 def test_a_button_says_what_it_runs() -> None:
-    press = Button(label="Use large", command_name="model", args="large")
-    assert parse_model_args(press.args) == ModelArgs(name="large")
+    button = Button(label="Use large", command_name="model", args="large")
+    assert parse_model_args(button.args) == ModelArgs(name="large")

@@ -1,4 +1,4 @@
-"""What is an order, and what is a question for the model."""
+"""Which texts are commands, and which are questions for the model."""
 
 from __future__ import annotations
 
@@ -109,30 +109,30 @@ QUESTIONS = [
 
 
 def command_in(text: str, trigger: Trigger = Trigger.MENTION) -> Command | None:
-    read = parse_message(make_message(2, root=1, text=text, trigger=trigger), KNOWN)
-    return read if isinstance(read, Command) else None
+    parsed = parse_message(make_message(2, root=1, text=text, trigger=trigger), KNOWN)
+    return parsed if isinstance(parsed, Command) else None
 
 
-@pytest.mark.parametrize(("text", "verb", "words"), COMMAND_TEXTS)
+@pytest.mark.parametrize(("text", "name", "args"), COMMAND_TEXTS)
 @pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.DIRECT])
 def test_a_sentence_that_is_nothing_but_a_command_is_one(
-    text: str, verb: str, words: str, trigger: Trigger
+    text: str, name: str, args: str, trigger: Trigger
 ) -> None:
-    order = command_in(text, trigger)
-    assert order is not None, "it was taken for a question"
-    assert (order.name, order.args) == (verb, words)
-    assert (order.source, order.user, order.key) == (
+    command = command_in(text, trigger)
+    assert command is not None, "it was taken for a question"
+    assert (command.name, command.args) == (name, args)
+    assert (command.source, command.user, command.key) == (
         CommandSource.MESSAGE,
         "U0ALICE",
         "Ev-C0GENERAL-2",
     )
-    assert order.thread is not None
-    assert (order.thread.root_ts, order.ts) == ("1790000001.000000", "1790000002.000000")
+    assert command.thread is not None
+    assert (command.thread.root_ts, command.ts) == ("1790000001.000000", "1790000002.000000")
 
 
 @pytest.mark.parametrize("text", QUESTIONS, ids=range(len(QUESTIONS)))
 @pytest.mark.parametrize("trigger", list(Trigger))
-def test_whatever_else_is_said_is_a_question_as_it_stands(text: str, trigger: Trigger) -> None:
+def test_any_other_text_is_a_question_without_changes(text: str, trigger: Trigger) -> None:
     message = make_message(2, root=1, text=text, trigger=trigger)
     assert parse_message(message, KNOWN) == message
 
@@ -143,13 +143,13 @@ def test_without_a_mention_only_the_mark_makes_a_command() -> None:
 
 
 @pytest.mark.parametrize("trigger", [Trigger.OVERHEARD, Trigger.COMMAND, Trigger.REPLY_ACTION])
-def test_what_is_said_to_others_or_asked_otherwise_is_no_command(trigger: Trigger) -> None:
+def test_a_message_for_others_or_by_another_trigger_is_no_command(trigger: Trigger) -> None:
     assert command_in("reset", trigger) is None
     if trigger is not Trigger.REPLY_ACTION:
         assert command_in("!reset", trigger) is None
 
 
-def test_a_model_that_nobody_knows_makes_no_comparison() -> None:
+def test_an_unknown_model_makes_no_comparison() -> None:
     assert command_in("compare gpt-9 why?") is None
     assert parse_command("compare gpt-5 why?", KnownNames(), CommandSource.MESSAGE) is None
 
@@ -160,25 +160,25 @@ def test_a_model_whose_name_is_a_pattern_is_taken_by_the_letter() -> None:
     assert parse_command("compare aXXb why?", known, CommandSource.MESSAGE) is None
 
 
-@pytest.mark.parametrize("verb", list(COMMANDS.values()), ids=lambda verb: verb.name)
-@pytest.mark.parametrize("form", [CommandSource.SLASH_COMMAND, CommandSource.MESSAGE])
+@pytest.mark.parametrize("name", list(COMMANDS.values()), ids=lambda name: name.name)
+@pytest.mark.parametrize("source", [CommandSource.SLASH_COMMAND, CommandSource.MESSAGE])
 def test_a_command_name_is_known_in_the_forms_that_it_has_and_in_no_other(
-    verb: CommandSpec, form: CommandSource
+    name: CommandSpec, source: CommandSource
 ) -> None:
-    read = parse_command(f"!{verb.name} x", KNOWN, form)
-    assert read == (ParsedCommand(name=verb.name, args="x") if form in verb.sources else None)
+    parsed = parse_command(f"!{name.name} x", KNOWN, source)
+    assert parsed == (ParsedCommand(name=name.name, args="x") if source in name.sources else None)
 
 
 def test_a_command_with_free_words_is_known_as_what_goes_in_threads_only() -> None:
     assert parse_command("title Plans", KNOWN, CommandSource.MESSAGE) is None
-    read = parse_command("title Plans", KNOWN, CommandSource.MESSAGE, from_slash_command=True)
-    assert read == ParsedCommand(name="title", args="Plans")
+    parsed = parse_command("title Plans", KNOWN, CommandSource.MESSAGE, from_slash_command=True)
+    assert parsed == ParsedCommand(name="title", args="Plans")
 
 
 def test_a_question_that_begins_with_a_role_goes_to_the_session_of_the_role() -> None:
-    read = parse_message(make_message(2, root=1, text="Review: is this right?"), KNOWN)
-    assert isinstance(read, Message)
-    assert (read.text, read.options.role) == ("is this right?", "review")
+    parsed = parse_message(make_message(2, root=1, text="Review: is this right?"), KNOWN)
+    assert isinstance(parsed, Message)
+    assert (parsed.text, parsed.options.role) == ("is this right?", "review")
 
 
 @pytest.mark.parametrize("text", ["review:", "review: \n", "review", "critic: hello", ": hello"])
@@ -188,10 +188,10 @@ def test_what_only_looks_like_a_role_stays_as_it_is(text: str) -> None:
 
 
 def test_no_command_is_found_twice_in_a_role() -> None:
-    """`review: reset` is a question to the reviewer, whatever it asks."""
-    read = parse_message(make_message(2, root=1, text="review: reset"), KNOWN)
-    assert isinstance(read, Message)
-    assert read.text == "reset"
+    """`review: reset` is a question to the reviewer."""
+    parsed = parse_message(make_message(2, root=1, text="review: reset"), KNOWN)
+    assert isinstance(parsed, Message)
+    assert parsed.text == "reset"
 
 
 @given(
@@ -206,8 +206,8 @@ def test_no_command_is_found_twice_in_a_role() -> None:
 )
 def test_no_text_is_too_strange_to_be_read(text: str, trigger: Trigger) -> None:
     message = replace(make_message(2, root=1, trigger=trigger), text=text)
-    read = parse_message(message, KNOWN)
-    if isinstance(read, Command):
-        assert CommandSource.MESSAGE in COMMANDS[read.name].sources
+    parsed = parse_message(message, KNOWN)
+    if isinstance(parsed, Command):
+        assert CommandSource.MESSAGE in COMMANDS[parsed.name].sources
     else:
-        assert read.text in text
+        assert parsed.text in text

@@ -1,4 +1,4 @@
-"""`retry`: which turn is answered anew, and when it is too early for that."""
+"""`retry`: which turn is answered again, and when it is too early for that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
 
 
 def again(turn: Turn) -> Command:
-    """What the button under a turn's reply gives."""
+    """The command of the button under a turn's reply."""
     thread = turn.message.thread
     return Command(
         key=f"press-{turn.id}",
@@ -45,25 +45,25 @@ def again(turn: Turn) -> Command:
 
 async def test_a_turn_that_is_being_answered_is_not_answered_again(world: CommandFixture) -> None:
     turn = await world.context_with(1)
-    outcome = await world.execute(again(turn))
-    assert outcome.card is not None
-    assert outcome.card.text == branch_texts.NOT_FINISHED
+    result = await world.execute(again(turn))
+    assert result.card is not None
+    assert result.card.text == branch_texts.NOT_FINISHED
     assert world.questions == []
 
 
 @pytest.mark.parametrize("state", [TurnState.DONE, TurnState.FAILED])
-async def test_a_button_counts_from_the_moment_that_it_stands_there(
+async def test_a_button_counts_from_the_moment_that_it_is_posted(
     world: CommandFixture, state: TurnState
 ) -> None:
-    """The reply with its buttons is shown before the turn has ended on record."""
+    """The reply with its buttons is posted before the turn has ended in the store."""
     turn = await world.context_with(1)
     answer = "A language." if state is TurnState.DONE else ""
     assert await world.store.record_result(
         turn, TurnResult(state=state, answer=answer, note="Sorry.")
     )
-    outcome = await world.execute(again(turn))
-    assert outcome.card is not None
-    assert outcome.card.text == branch_texts.RETRY
+    result = await world.execute(again(turn))
+    assert result.card is not None
+    assert result.card.text == branch_texts.RETRY
     assert [question.options.retry_of for question in world.questions] == [turn.id]
     assert world.questions[0] == replace(
         world.questions[0], text=turn.message.text, thread=turn.message.thread
@@ -73,15 +73,15 @@ async def test_a_button_counts_from_the_moment_that_it_stands_there(
 async def test_questions_that_were_written_after_it_are_not_forgotten_with_it(
     world: CommandFixture,
 ) -> None:
-    """They wait for the order, and are asked after the turn that it becomes."""
+    """They wait for the command, and run after its turn."""
     turn = await world.context_with(1)
     await world.store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A language."))
     await world.store.finish_turn(turn, TurnState.DONE)
-    order = replace(again(turn), source=CommandSource.MESSAGE, ts=ts_at(5), turn=None)
-    assert await world.desk.record(order)
+    command = replace(again(turn), source=CommandSource.MESSAGE, ts=ts_at(5), turn=None)
+    assert await world.dispatcher.record(command)
     await world.enqueue_turn(6, root=1, text="And Rust?")
-    outcome = await world.desk.execute(order)
-    assert outcome.card.text == branch_texts.RETRY
+    result = await world.dispatcher.execute(command)
+    assert result.card.text == branch_texts.RETRY
     assert [question.ts for question in world.questions] == [ts_at(5)]
 
 
@@ -92,36 +92,36 @@ async def test_a_question_that_was_written_before_it_would_be_forgotten_with_it(
     await world.store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A language."))
     await world.store.finish_turn(turn, TurnState.DONE)
     await world.enqueue_turn(4, root=1, text="And Rust?")
-    order = replace(again(turn), source=CommandSource.MESSAGE, ts=ts_at(5), turn=None)
-    outcome = await world.execute(order)
-    assert outcome.card.text == branch_texts.RETRY_CONFIRM.format(count=1)
+    command = replace(again(turn), source=CommandSource.MESSAGE, ts=ts_at(5), turn=None)
+    result = await world.execute(command)
+    assert result.card.text == branch_texts.RETRY_CONFIRM.format(count=1)
     assert world.questions == []
 
 
-async def test_what_was_to_be_answered_again_by_somebody_else_at_the_same_time_is_not_once_more(
+async def test_a_reply_that_another_user_retries_at_the_same_time_is_not_retried_twice(
     world: CommandFixture,
 ) -> None:
-    """Also where the other one's answer is there already: nobody had seen that one."""
+    """Even if the other one is answered already: its user had not seen that answer."""
     turn = await world.context_with(1)
     await world.store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A language."))
     await world.store.finish_turn(turn, TurnState.DONE)
     second = replace(again(turn), key="second")
-    assert await world.desk.record(second)
+    assert await world.dispatcher.record(second)
     await world.clock.advance(1)
-    anew = replace(make_message(3, root=1), options=MessageOptions(retry_of=turn.id))
-    await world.store.accept_message(replace(anew, trigger=Trigger.REPLY_ACTION))
+    retried = replace(make_message(3, root=1), options=MessageOptions(retry_of=turn.id))
+    await world.store.accept_message(replace(retried, trigger=Trigger.REPLY_ACTION))
     other = (await world.store.claim()).turn
     if other is None:  # it waits for the second order as any other turn would
         await world.store.release_hold("second")
         other = (await world.store.claim()).turn
     assert other is not None
     await world.store.finish_turn(other, TurnState.FAILED)
-    outcome = await world.desk.execute(second)
-    assert outcome.card.text == branch_texts.RETRY_PENDING
+    result = await world.dispatcher.execute(second)
+    assert result.card.text == branch_texts.RETRY_PENDING
     assert world.questions == []
 
 
-async def test_who_has_had_their_turns_has_nothing_answered_again(world: CommandFixture) -> None:
+async def test_a_user_without_turns_left_cannot_retry(world: CommandFixture) -> None:
     turn = await world.context_with(1)
     await world.store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A language."))
     await world.store.finish_turn(turn, TurnState.DONE)
@@ -134,6 +134,6 @@ async def test_who_has_had_their_turns_has_nothing_answered_again(world: Command
         set_at=1.0,
     )
     await world.store.set_preference(quota)
-    outcome = await world.execute(again(turn))
-    assert outcome.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
+    result = await world.execute(again(turn))
+    assert result.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert world.questions == []

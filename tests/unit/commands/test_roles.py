@@ -1,4 +1,4 @@
-"""The order `role`: which roles there are, and a session of one beside the thread's main one."""
+"""`role`: which roles there are, and how a role's session starts beside the main one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ async def world(tmp_path: Path) -> AsyncIterator[PreferenceFixture]:
 
 
 def begins(card: Card) -> list[str]:
-    """The roles that a button begins."""
-    return [press.args for line in card.items for press in line.buttons]
+    """The roles that a button starts."""
+    return [button.args for line in card.items for button in line.buttons]
 
 
 async def test_role_alone_lists_the_roles_and_which_have_a_session_here(
@@ -43,30 +43,30 @@ async def test_role_alone_lists_the_roles_and_which_have_a_session_here(
 ) -> None:
     await world.ask(world.thread())
     await world.ask(world.thread(), role="review")
-    outcome = await world.run_command("role", by=ALICE, thread=world.thread())
-    assert not outcome.public
-    shown = {line.text: line.detail for line in outcome.card.items}
+    result = await world.run_command("role", by=ALICE, thread=world.thread())
+    assert not result.public
+    shown = {line.text: line.detail for line in result.card.items}
     assert list(shown) == ["review", "coding", "planning", "reader"], "those of the thread first"
     assert shown["review"] == "s2 in this thread, 1 turn"
     assert shown["coding"] == "no session in this thread yet"
     assert shown["reader"] == "model large, can read files, no session in this thread yet"
-    assert begins(outcome.card) == ["coding", "planning", "reader"]
+    assert begins(result.card) == ["coding", "planning", "reader"]
 
 
 async def test_neither_instructions_nor_folders_are_shown(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
-    told = str(await world.run_command("role", by=ALICE, thread=world.thread()))
-    told += str(await world.run_command("role reader", by=ALICE, thread=world.thread()))
-    assert "recipe" not in told
-    assert "/srv" not in told
+    shown = str(await world.run_command("role", by=ALICE, thread=world.thread()))
+    shown += str(await world.run_command("role reader", by=ALICE, thread=world.thread()))
+    assert "recipe" not in shown
+    assert "/srv" not in shown
 
 
-async def test_a_role_is_begun_beside_the_main_session(world: PreferenceFixture) -> None:
+async def test_a_role_is_started_beside_the_main_session(world: PreferenceFixture) -> None:
     main, _ = await world.ask(world.thread())
-    outcome = await world.run_command("role Review", by=ALICE, thread=world.thread())
-    assert outcome.public
-    assert "`review: your question`" in outcome.card.text
-    assert "it is told what was said in this thread" in outcome.card.text
+    result = await world.run_command("role Review", by=ALICE, thread=world.thread())
+    assert result.public
+    assert "`review: your question`" in result.card.text
+    assert "reads this thread with its first question" in result.card.text
     begun = await world.store.current_session(world.thread(), "review")
     assert begun is not None
     assert (begun.owner, begun.turn_count) == (ALICE, 0)
@@ -78,9 +78,9 @@ async def test_a_role_is_begun_beside_the_main_session(world: PreferenceFixture)
 async def test_a_role_that_is_there_already_is_only_shown(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     session, _ = await world.ask(world.thread(), role="review")
-    for said in ("role review", "role review:"):
-        outcome = await world.run_command(said, by=ALICE, thread=world.thread())
-        assert outcome.card.text == model_texts.ROLE_THERE.format(
+    for text in ("role review", "role review:"):
+        result = await world.run_command(text, by=ALICE, thread=world.thread())
+        assert result.card.text == model_texts.ROLE_THERE.format(
             role="review", handle=session.handle, turns="1 turn"
         )
     assert await world.store.current_session(world.thread(), "review") == session
@@ -88,25 +88,25 @@ async def test_a_role_that_is_there_already_is_only_shown(world: PreferenceFixtu
 
 async def test_a_role_that_does_not_exist_gets_the_list(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command("role Wizard", by=ALICE, thread=world.thread())
-    assert not outcome.public
-    assert outcome.card.text == model_texts.NO_SUCH_ROLE.format(name="Wizard")
-    assert {line.text for line in outcome.card.items} == set(ROLES)
+    result = await world.run_command("role Wizard", by=ALICE, thread=world.thread())
+    assert not result.public
+    assert result.card.text == model_texts.NO_SUCH_ROLE.format(name="Wizard")
+    assert {line.text for line in result.card.items} == set(ROLES)
     assert [session.role for session in await world.store.current_sessions(world.thread())] == [""]
 
 
-async def test_in_a_thread_without_questions_it_is_said_to_ask_first(
+async def test_a_thread_without_questions_needs_one_before_a_role(
     world: PreferenceFixture,
 ) -> None:
-    outcome = await world.run_command("role review", by=ALICE, thread=world.thread())
-    assert outcome.card.text == model_texts.ROLE_UNKNOWN_THREAD.format(role="review")
+    result = await world.run_command("role review", by=ALICE, thread=world.thread())
+    assert result.card.text == model_texts.ROLE_UNKNOWN_THREAD.format(role="review")
     card = (await world.run_command("role", by=ALICE, thread=world.thread())).card
     assert not begins(card)
 
 
-async def test_without_a_thread_it_is_said_where_a_role_belongs(world: PreferenceFixture) -> None:
-    outcome = await world.run_command("role review", by=ALICE, form=CommandSource.BUTTON)
-    assert outcome.card.text == model_texts.ROLE_OF_NO_THREAD.format(role="review")
+async def test_a_role_outside_of_threads_is_refused(world: PreferenceFixture) -> None:
+    result = await world.run_command("role review", by=ALICE, form=CommandSource.BUTTON)
+    assert result.card.text == model_texts.ROLE_OF_NO_THREAD.format(role="review")
     card = (await world.run_command("role", by=ALICE, form=CommandSource.BUTTON)).card
     assert [line.text for line in card.items] == sorted(ROLES)
     assert not begins(card)
@@ -121,12 +121,12 @@ async def test_more_roles_than_fit_are_shown_by_name(tmp_path: Path) -> None:
         assert card.text.endswith("There are also: r10, r11.")
 
 
-async def test_who_does_not_take_part_begins_nothing(world: PreferenceFixture) -> None:
+async def test_a_user_who_does_not_take_part_starts_nothing(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
-    outcome = await world.run_command("role review", by=BOB, thread=world.thread())
-    assert outcome.card.text == texts.NOT_PARTICIPANT.format(command="role")
+    result = await world.run_command("role review", by=BOB, thread=world.thread())
+    assert result.card.text == texts.NOT_PARTICIPANT.format(command="role")
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
-    outcome = await world.run_command("role review", by=BOB, thread=hidden)
-    assert outcome.card.text == access_texts.NOT_VISIBLE
+    result = await world.run_command("role review", by=BOB, thread=hidden)
+    assert result.card.text == access_texts.NOT_VISIBLE
     assert await world.store.current_session(world.thread(), "review") is None

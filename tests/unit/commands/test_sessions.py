@@ -1,4 +1,4 @@
-"""`help`, `sessions` and `status`: what there is, shown to those who may see it."""
+"""`help`, `sessions` and `status`, for the users who may see each item."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bot.commands.registry import COMMANDS
 from bot.commands.sessions import SessionsCommand
 from bot.commands.status import StatusCommand
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import QuietCommands
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Card
 from bot.domain.commands import CommandSource
@@ -29,6 +28,7 @@ from tests.unit.commands.command_fixtures import (
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import thread_commands
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
         world.handlers.update(
             StatusCommand(world.store, world.choosing, names, world.clock).handlers()
         )
-        world.handlers.update(QuietCommands(world.store, world.clock).handlers())
+        world.handlers.update(thread_commands(world, world.pool).handlers())
         yield world
 
 
@@ -50,25 +50,25 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
 
 
 async def helped(world: CommandFixture, by: str, thread: ThreadKey | None) -> set[str]:
-    """The verbs that the help tells of."""
-    form = CommandSource.MESSAGE if thread else CommandSource.SLASH_COMMAND
-    outcome = await world.run_command("help", by=by, thread=thread, form=form, channel=GENERAL)
+    """The commands in the help text."""
+    source = CommandSource.MESSAGE if thread else CommandSource.SLASH_COMMAND
+    result = await world.run_command("help", by=by, thread=thread, form=source, channel=GENERAL)
     prefix = "!" if thread else "/copilot "
-    lines = outcome.card.text.splitlines()
+    lines = result.card.text.splitlines()
     assert all(line.startswith(f"• `{prefix}") for line in lines)
-    assert not outcome.public
+    assert not result.public
     return {line.removeprefix(f"• `{prefix}").partition("`")[0].split()[0] for line in lines}
 
 
-async def test_help_in_a_thread_tells_its_owner_of_everything_but_admin(
+async def test_help_in_a_thread_shows_its_owner_everything_but_admin(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, user=ALICE)
-    listed = {name for name, verb in COMMANDS.items() if verb.in_help}
+    listed = {name for name, spec in COMMANDS.items() if spec.in_help}
     assert await helped(world, ALICE, thread_at(1)) == listed - {"admin"}
 
 
-async def test_help_leaves_out_what_this_person_may_not_do_here(world: CommandFixture) -> None:
+async def test_help_leaves_out_what_the_user_may_not_do_here(world: CommandFixture) -> None:
     await world.context_for(1, user=ALICE)
     await world.context_for(2, root=1, user=BOB)
     bobs = await helped(world, BOB, thread_at(1))
@@ -82,36 +82,38 @@ async def test_help_leaves_out_what_this_person_may_not_do_here(world: CommandFi
     assert "admin" in await helped(world, ADA, thread_at(1))
 
 
-async def test_help_by_command_tells_of_what_a_command_can_say(world: CommandFixture) -> None:
-    told = await helped(world, ALICE, None)
-    assert {"sessions", "usage", "ask"} <= told
-    assert not {"stop", "fork", "title", "quiet", "admin", "delete"} & told
+async def test_help_by_slash_command_lists_what_a_slash_command_can_do(
+    world: CommandFixture,
+) -> None:
+    names = await helped(world, ALICE, None)
+    assert {"sessions", "usage", "ask"} <= names
+    assert not {"stop", "fork", "title", "quiet", "admin", "delete"} & names
     assert "admin" in await helped(world, ADA, None)
 
 
 async def test_help_has_buttons(world: CommandFixture) -> None:
     card = (await world.run_command("help", thread=thread_at(1))).card
-    assert [press.command_name for press in card.buttons] == ["sessions", "status"]
+    assert [button.command_name for button in card.buttons] == ["sessions", "status"]
     card = (await world.run_command("help", form=CommandSource.SLASH_COMMAND)).card
-    assert [press.command_name for press in card.buttons] == ["sessions"]
+    assert [button.command_name for button in card.buttons] == ["sessions"]
 
 
 # Sessions ----------------------------------------------------------------------------------------
 
 
 async def listed(world: CommandFixture, command: str = "sessions", by: str = ALICE) -> Card:
-    outcome = await world.run_command(
+    result = await world.run_command(
         command, by=by, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert not outcome.public
-    return outcome.card
+    assert not result.public
+    return result.card
 
 
 def titles(card: Card) -> list[str]:
     return [line.text for line in card.items]
 
 
-async def test_somebody_without_sessions_is_notified(world: CommandFixture) -> None:
+async def test_a_user_without_sessions_is_notified(world: CommandFixture) -> None:
     assert (await listed(world)).text == session_texts.NONE_OF_MINE
     assert (await listed(world, "sessions all", ADA)).text == session_texts.NONE_AT_ALL
 
@@ -124,16 +126,16 @@ async def test_ones_own_sessions_are_listed_the_last_used_first(world: CommandFi
     await world.clock.advance(3 * 86_400)
     card = await listed(world)
     assert titles(card) == ["second thread", "first thread"]
-    assert card.text == "1 to 2 of 2, the last used first."
+    assert card.text == "1 to 2 of 2, last used first."
     second = card.items[0]
     assert second.link == thread_at(10)
-    assert second.detail == "s2 · gpt-5 · 1 turn · 3 d ago · current"
-    assert [(press.label, press.command_name, press.args) for press in second.buttons] == [
+    assert second.detail == "s2 · gpt-5 · 1 turn · 3 d ago · active"
+    assert [(button.label, button.command_name, button.args) for button in second.buttons] == [
         ("Reset", "reset", "s2"),
         ("Delete", "delete", "s2"),
     ]
     assert second.buttons[1].style == "danger"
-    assert all(press.confirm for press in second.buttons)
+    assert all(button.confirm for button in second.buttons)
 
 
 async def test_long_lists_come_in_pages(world: CommandFixture) -> None:
@@ -142,22 +144,24 @@ async def test_long_lists_come_in_pages(world: CommandFixture) -> None:
         await world.context_for(number * 10 + 1, text=f"thread {number}")
     first = await listed(world)
     assert titles(first) == [f"thread {number}" for number in range(9, 1, -1)]
-    assert [(press.label, press.args) for press in first.buttons] == [(session_texts.OLDER, "2")]
+    assert [(button.label, button.args) for button in first.buttons] == [(session_texts.OLDER, "2")]
     second = await listed(world, "sessions page 2")
     assert titles(second) == ["thread 1", "thread 0"]
-    assert [(press.label, press.args) for press in second.buttons] == [(session_texts.NEWER, "1")]
+    assert [(button.label, button.args) for button in second.buttons] == [
+        (session_texts.NEWER, "1")
+    ]
     assert await listed(world, "sessions 99") == second
     assert await listed(world, "sessions 0") == first
 
 
-@pytest.mark.parametrize("said", ["everything", "-1", "page", "allx", "all of them", "1 2"])
-async def test_what_is_no_page_gets_a_sentence(world: CommandFixture, said: str) -> None:
+@pytest.mark.parametrize("args", ["everything", "-1", "page", "allx", "all of them", "1 2"])
+async def test_what_is_no_page_gets_a_sentence(world: CommandFixture, args: str) -> None:
     await world.context_for(1)
-    card = await listed(world, f"sessions {said}", ADA)
+    card = await listed(world, f"sessions {args}", ADA)
     assert card.text == session_texts.USAGE_HINT.format(command="sessions", usage="[all] [page]")
 
 
-async def test_a_session_of_a_place_unseen_shows_neither_title_nor_thread(
+async def test_a_session_in_a_hidden_channel_shows_neither_title_nor_thread(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, text="a secret", channel=DEV)
@@ -175,22 +179,22 @@ async def test_admins_see_whose_sessions_there_are(world: CommandFixture) -> Non
     world.people.hidden.add((ADA, DEV))
     bobs, alices = (await listed(world, "sessions all", ADA)).items
     assert (bobs.text, bobs.link) == (f"s2 {session_texts.ELSEWHERE}", None)
-    assert bobs.detail.startswith("s2 · of Bob · ")
-    assert [press.command_name for press in bobs.buttons] == ["delete"]
+    assert bobs.detail.startswith("s2 · owner: Bob · ")
+    assert [button.command_name for button in bobs.buttons] == ["delete"]
     assert alices.text == "Alice's"
-    assert [press.command_name for press in alices.buttons] == ["reset", "delete"]
+    assert [button.command_name for button in alices.buttons] == ["reset", "delete"]
 
 
-async def test_the_pages_of_everybodys_sessions_stay_everybodys(world: CommandFixture) -> None:
+async def test_the_pages_of_all_sessions_stay_all_sessions(world: CommandFixture) -> None:
     for number in range(9):
         await world.context_for(number * 10 + 1, user=BOB)
     card = await listed(world, "sessions all", ADA)
-    assert [press.args for press in card.buttons] == ["all 2"]
+    assert [button.args for button in card.buttons] == ["all 2"]
     card = await listed(world, "sessions all page 2", ADA)
-    assert [press.args for press in card.buttons] == ["all 1"]
+    assert [button.args for button in card.buttons] == ["all 1"]
 
 
-async def test_a_session_is_running_current_or_set_aside(world: CommandFixture) -> None:
+async def test_a_session_is_running_current_or_archived(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
     await world.context_with(2, root=1)
@@ -202,11 +206,11 @@ async def test_a_session_is_running_current_or_set_aside(world: CommandFixture) 
 async def test_only_a_current_session_can_be_reset(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
-    presses = {line.detail[:2]: line.buttons for line in (await listed(world)).items}
-    assert [press.command_name for press in presses["s1"]] == ["delete"]
+    buttons = {line.detail[:2]: line.buttons for line in (await listed(world)).items}
+    assert [button.command_name for button in buttons["s1"]] == ["delete"]
 
 
-async def test_while_slack_does_not_tell_of_a_place_its_sessions_alone_show_nothing_of_it(
+async def test_while_a_channel_is_unknown_only_its_sessions_are_hidden(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, text="Here")
@@ -218,8 +222,8 @@ async def test_while_slack_does_not_tell_of_a_place_its_sessions_alone_show_noth
     assert shown["s2"].link is None
 
 
-async def test_copies_of_comparisons_are_in_nobodys_own_list(world: CommandFixture) -> None:
-    """Until one is gone on with."""
+async def test_comparison_copies_are_in_no_users_own_list(world: CommandFixture) -> None:
+    """Until one is kept."""
     source = await world.context_for(1, text="Which is best?")
     copy = await world.add_comparison(source, "claude-4.5")
     card = await listed(world)
@@ -229,10 +233,10 @@ async def test_copies_of_comparisons_are_in_nobodys_own_list(world: CommandFixtu
     assert {line.detail[:2] for line in (await listed(world)).items} == {"s1", "s2"}
 
 
-async def test_a_copy_that_is_being_compared_is_listed_without_its_model(
+async def test_a_comparison_copy_is_listed_without_its_model(
     world: CommandFixture,
 ) -> None:
-    """To those in charge, as what it is."""
+    """To admins, as a copy."""
     source = await world.context_for(1)
     await world.add_comparison(source, "claude-4.5")
     details = [line.detail for line in (await listed(world, "sessions all", ADA)).items]
@@ -258,35 +262,35 @@ async def test_a_role_that_runs_does_not_make_the_main_session_look_so(
 # Status ------------------------------------------------------------------------------------------
 
 
-async def test_status_tells_how_it_stands_with_the_session(world: CommandFixture) -> None:
+async def test_status_shows_the_state_of_the_session(world: CommandFixture) -> None:
     session = await world.context_for(1, text="What is Python?")
     await world.context_for(2, root=1, user=BOB)
     await world.context_with(3, root=1)
     await world.enqueue_turn(4, root=1)
     await world.enqueue_turn(5, root=1)
     await world.clock.advance(7_200)
-    outcome = await world.run_command("status", by=CAROL, thread=thread_at(1))
-    card = outcome.card
-    assert not outcome.public
+    result = await world.run_command("status", by=CAROL, thread=thread_at(1))
+    card = result.card
+    assert not result.public
     assert card.title == "s1, What is Python?"
-    assert card.small_print == f"The runtime's id: {session.id}"
+    assert card.small_print == f"Runtime id: {session.id}"
     assert card.text.splitlines() == [
-        "State: current, 2 h ago",
+        "State: active, 2 h ago",
         "Owner: Alice",
-        "Model: the default one (nobody chose another one)",
+        "Model: the default (default)",
         "Turns: 3 (2,000 tokens in, 40 out)",
         "Context: 3,200 of 128,000 tokens (2 %)",
-        "Queue: an answer is being written, 2 messages waiting",
+        "Queue: a reply is being written, 2 messages queued",
         session_texts.STATUS_TAKES_PART,
     ]
-    assert [press.command_name for press in card.buttons] == ["history", "export"]
+    assert [button.command_name for button in card.buttons] == ["history", "export"]
 
 
 async def test_status_shows_its_owner_what_they_may_do(world: CommandFixture) -> None:
     await world.context_for(1)
     for who in (ALICE, ADA):
         card = (await world.run_command("status", by=who, thread=thread_at(1))).card
-        assert [press.command_name for press in card.buttons] == [
+        assert [button.command_name for button in card.buttons] == [
             "history",
             "export",
             "reset",
@@ -302,12 +306,12 @@ async def test_status_says_who_chose_the_model(world: CommandFixture) -> None:
     assert "Effort: high" in text
 
 
-async def test_status_tells_of_the_sessions_of_roles_and_of_silence(world: CommandFixture) -> None:
+async def test_status_shows_the_sessions_of_roles_and_quietness(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.context_for(2, root=1, role="review")
     await world.run_command("quiet", thread=thread_at(1))
     text = (await world.run_command("status", thread=thread_at(1))).card.text
-    assert "Beside it: s2 (review)" in text
+    assert "Other sessions here: s2 (review)" in text
     assert text.endswith(session_texts.STATUS_QUIET)
 
 
@@ -328,7 +332,7 @@ async def test_status_without_a_session_says_so(world: CommandFixture) -> None:
     assert text == session_texts.USAGE_HINT.format(command="status", usage="[s12]")
 
 
-async def test_an_owner_whom_slack_no_longer_knows_goes_by_their_id(world: CommandFixture) -> None:
+async def test_an_owner_unknown_to_slack_appears_by_id(world: CommandFixture) -> None:
     await world.context_for(1, user="U0GONE")
     text = (await world.run_command("status", thread=thread_at(1))).card.text
     assert "Owner: U0GONE" in text

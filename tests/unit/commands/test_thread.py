@@ -1,58 +1,55 @@
-"""`stop`, `title`, `quiet` and `join`: what goes on in a thread."""
+"""`stop`, `title`, `quiet` and `join`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from bot.commands import texts
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import QuietCommands, ThreadCommands, is_quiet
+from bot.commands.thread import is_quiet
 from bot.domain.commands import CommandSource
-from bot.domain.messages import ThreadKey
-from bot.domain.sessions import SessionRecord
 from bot.errors import AgentError, AgentErrorKind
+from bot.ports import AgentSession, SessionConfig
 from tests.unit.commands.command_fixtures import (
     ALICE,
     BOB,
     CommandFixture,
+    FakeSessionPool,
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import Running, thread_commands
 
 
-class Running:
-    """The answers and the messages that wait, of one thread."""
+class NamedSession:
+    """A session that can only be renamed."""
 
-    def __init__(self) -> None:
-        self.answering = False
-        self.waiting = 0
-        self.did: list[str] = []
+    def __init__(self, session_id: str, pool: RenamingPool) -> None:
+        self._id = session_id
+        self._pool = pool
 
-    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:
-        self.did.append(f"stop {thread.root_ts} by {requested_by}")
-        was, self.answering = self.answering, False
-        return was
-
-    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:  # noqa: ARG002 # the protocol's
-        self.did.append(f"clear {thread.root_ts}")
-        was, self.waiting = self.waiting, 0
-        return was
-
-
-class Named:
-    """The names of sessions in the runtime."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.trouble = False
-
-    async def rename(self, session: SessionRecord, title: str) -> None:
-        if self.trouble:
+    async def rename(self, title: str) -> None:
+        if self._pool.fails:
             raise AgentError(AgentErrorKind.UNSUPPORTED, "no such method")
-        self.names[session.id] = title
+        self._pool.names[self._id] = title
+
+
+class RenamingPool(FakeSessionPool):
+    """A pool whose sessions can be renamed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, str] = {}
+        self.fails = False
+
+    @asynccontextmanager
+    async def acquire(self, session_id: str, config: SessionConfig) -> AsyncIterator[AgentSession]:  # noqa: ARG002 # the pool's
+        yield cast("AgentSession", NamedSession(session_id, self))
 
 
 @pytest.fixture
@@ -61,16 +58,16 @@ def running() -> Running:
 
 
 @pytest.fixture
-def named() -> Named:
-    return Named()
+def pool() -> RenamingPool:
+    return RenamingPool()
 
 
 @pytest.fixture
-async def world(tmp_path: Path, running: Running, named: Named) -> AsyncIterator[CommandFixture]:
+async def world(
+    tmp_path: Path, running: Running, pool: RenamingPool
+) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
-        threads = ThreadCommands(world.store, world.board, running, running, named.rename)
-        world.handlers.update(threads.handlers())
-        world.handlers.update(QuietCommands(world.store, world.clock).handlers())
+        world.handlers.update(thread_commands(world, pool, running).handlers())
         yield world
 
 
@@ -80,9 +77,9 @@ async def world(tmp_path: Path, running: Running, named: Named) -> AsyncIterator
 async def test_stop_stops_the_running_answer(world: CommandFixture, running: Running) -> None:
     await world.context_for(1)
     running.answering = True
-    outcome = await world.run_command("stop", thread=thread_at(1))
-    assert outcome.card.text == session_texts.STOPPED
-    assert running.did == [f"stop {thread_at(1).root_ts} by {ALICE}"]
+    result = await world.run_command("stop", thread=thread_at(1))
+    assert result.card.text == session_texts.STOPPED
+    assert running.calls == [f"stop {thread_at(1).root_ts} by {ALICE}"]
 
 
 async def test_stop_where_nothing_runs_says_so(world: CommandFixture) -> None:
@@ -92,7 +89,7 @@ async def test_stop_where_nothing_runs_says_so(world: CommandFixture) -> None:
     ).card.text == session_texts.NOTHING_RUNS
 
 
-async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
+async def test_stop_shows_the_queue_and_offers_to_clear_it(
     world: CommandFixture, running: Running
 ) -> None:
     await world.context_with(1)
@@ -100,62 +97,62 @@ async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
     await world.enqueue_turn(3, root=1)
     running.answering = True
     card = (await world.run_command("stop", thread=thread_at(1))).card
-    assert card.text == "I stopped. 2 messages are still in line."
+    assert card.text == "Stopped. 2 messages are still queued."
     (drop,) = card.buttons
     running.waiting = 2
-    outcome = await world.press_button(drop, thread=thread_at(1))
-    assert outcome.card.text == "Nothing is being answered in this thread. " + (
-        "2 messages that waited won't be answered."
+    result = await world.press_button(drop, thread=thread_at(1))
+    assert result.card.text == "No reply is running in this thread. " + (
+        "Queue cleared: 2 messages won't be answered."
     )
-    assert outcome.public, "others' messages were dropped"
+    assert result.public, "others' messages were dropped"
 
 
-async def test_what_waits_is_dropped_before_the_answer_is_stopped(
+async def test_the_queue_is_cleared_before_the_answer_is_stopped(
     world: CommandFixture, running: Running
 ) -> None:
-    """Else the next of it would begin in between."""
+    """Else the next turn would start in between."""
     await world.context_for(1)
     await world.run_command("stop queue", thread=thread_at(1))
-    assert [did.split()[0] for did in running.did] == ["clear", "stop"]
+    assert [did.split()[0] for did in running.calls] == ["clear", "stop"]
 
 
 async def test_stopping_an_empty_queue_says_so(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("stop Queue", thread=thread_at(1))
-    assert outcome.card.text == session_texts.NOTHING_RUNS + session_texts.NOTHING_WAITED
-    assert not outcome.public
+    result = await world.run_command("stop Queue", thread=thread_at(1))
+    assert result.card.text == session_texts.NOTHING_RUNS + session_texts.NOTHING_WAITED
+    assert not result.public
 
 
 async def test_stop_with_other_words_does_nothing(world: CommandFixture, running: Running) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("stop it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
-    assert running.did == []
+    result = await world.run_command("stop it", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
+    assert running.calls == []
 
 
 # Title -------------------------------------------------------------------------------------------
 
 
 async def test_a_title_is_given_in_the_database_the_runtime_and_slack(
-    world: CommandFixture, named: Named
+    world: CommandFixture, pool: RenamingPool
 ) -> None:
     session = await world.context_for(1)
-    outcome = await world.run_command("title  Our\n\x1bplans \u202e!", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == ("s1 is now called “Our plans !”.", True)
+    result = await world.run_command("title  Our\n\x1bplans \u202e!", thread=thread_at(1))
+    assert (result.card.text, result.public) == ("s1 is now called “Our plans !”.", True)
     assert (await world.session(1)).title == "Our plans !"
-    assert named.names == {session.id: "Our plans !"}
-    assert world.board.titles == [(thread_at(1), "Our plans !")]
+    assert pool.names == {session.id: "Our plans !"}
+    assert world.publisher.titles == [(thread_at(1), "Our plans !")]
     card = (await world.run_command("title", thread=thread_at(1))).card
     assert card.text == session_texts.TITLE_IS.format(handle="s1", title="Our plans !")
 
 
-async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
-    world: CommandFixture, named: Named
+async def test_a_title_can_be_set_even_if_the_runtime_cannot_rename(
+    world: CommandFixture, pool: RenamingPool
 ) -> None:
     await world.context_for(1)
-    named.trouble = True
-    outcome = await world.run_command("title Plans", thread=thread_at(1))
-    assert outcome.public
+    pool.fails = True
+    result = await world.run_command("title Plans", thread=thread_at(1))
+    assert result.public
     assert (await world.session(1)).title == "Plans"
 
 
@@ -170,14 +167,14 @@ async def test_a_title_that_cannot_be_shown_is_not_taken(
     world: CommandFixture, title: str, sentence: str
 ) -> None:
     before = (await world.context_for(1)).title
-    outcome = await world.run_command(f"title {title}", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (sentence, False)
+    result = await world.run_command(f"title {title}", thread=thread_at(1))
+    assert (result.card.text, result.public) == (sentence, False)
     assert (await world.session(1)).title == before
 
 
 async def test_without_a_session_there_is_nothing_to_name(world: CommandFixture) -> None:
-    outcome = await world.run_command("title Plans", thread=thread_at(1))
-    assert outcome.card.text == session_texts.NO_SESSION
+    result = await world.run_command("title Plans", thread=thread_at(1))
+    assert result.card.text == session_texts.NO_SESSION
 
 
 # Quiet -------------------------------------------------------------------------------------------
@@ -187,35 +184,35 @@ async def test_a_quiet_thread_answers_mentions_only_until_it_is_joined_again(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("quiet", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (session_texts.QUIET, True)
+    result = await world.run_command("quiet", thread=thread_at(1))
+    assert (result.card.text, result.public) == (session_texts.QUIET, True)
     assert await is_quiet(world.store, thread_at(1))
     assert not await is_quiet(world.store, thread_at(10))
     assert (
         await world.run_command("quiet", thread=thread_at(1))
     ).card.text == session_texts.QUIET_ALREADY
-    outcome = await world.run_command("join", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (session_texts.JOINED, True)
+    result = await world.run_command("join", thread=thread_at(1))
+    assert (result.card.text, result.public) == (session_texts.JOINED, True)
     assert not await is_quiet(world.store, thread_at(1))
     assert (
         await world.run_command("join", thread=thread_at(1))
     ).card.text == session_texts.JOINED_ALREADY
 
 
-async def test_in_direct_messages_nobody_is_asked_to_mention(world: CommandFixture) -> None:
+async def test_in_direct_messages_no_mention_is_suggested(world: CommandFixture) -> None:
     await world.context_for(1, channel="D0ALICE")
-    outcome = await world.run_command("quiet", thread=thread_at(1, "D0ALICE"))
-    assert outcome.card.text == session_texts.QUIET_DIRECT
+    result = await world.run_command("quiet", thread=thread_at(1, "D0ALICE"))
+    assert result.card.text == session_texts.QUIET_DIRECT
 
 
-@pytest.mark.parametrize("verb", ["quiet", "join"])
-async def test_quiet_and_join_take_no_words(world: CommandFixture, verb: str) -> None:
+@pytest.mark.parametrize("name", ["quiet", "join"])
+async def test_quiet_and_join_take_no_words(world: CommandFixture, name: str) -> None:
     await world.context_for(1)
-    outcome = await world.run_command(f"{verb} please", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT_PLAIN.format(command=verb)
+    result = await world.run_command(f"{name} please", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT_PLAIN.format(command=name)
 
 
-@pytest.mark.parametrize("order", ["stop", "title x", "quiet", "join"])
-async def test_what_is_about_a_thread_needs_one(world: CommandFixture, order: str) -> None:
-    outcome = await world.run_command(order, by=BOB, form=CommandSource.BUTTON)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command=order.split()[0])
+@pytest.mark.parametrize("text", ["stop", "title x", "quiet", "join"])
+async def test_what_is_about_a_thread_needs_one(world: CommandFixture, text: str) -> None:
+    result = await world.run_command(text, by=BOB, form=CommandSource.BUTTON)
+    assert result.card.text == texts.ONLY_IN_THREADS.format(command=text.split()[0])

@@ -1,4 +1,4 @@
-"""Settings: complete, or every fault at once, and never a secret in sight."""
+"""Tests the settings: complete, or all faults at once, and never a secret in the output."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_http_mode_needs_the_signing_secret_and_no_app_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "expected"),
     [
         ("SLACK_BOT_TOKEN", "xapp-swapped", "begins with xoxb-"),
         ("SLACK_APP_TOKEN", "xoxb-swapped", "begins with xapp-"),
@@ -87,10 +87,10 @@ def test_http_mode_needs_the_signing_secret_and_no_app_token() -> None:
         ("COPILOT_CLI_PATH", "~nosuchperson/copilot", "a path that can be used"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, words: str) -> None:
-    told = faults_of(**{name: value})
-    assert told.startswith(name)
-    assert words in told
+def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, expected: str) -> None:
+    faults = faults_of(**{name: value})
+    assert faults.startswith(name)
+    assert expected in faults
 
 
 def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
@@ -113,11 +113,11 @@ def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
     ],
 )
 def test_a_value_that_is_too_short_for_a_secret_is_refused(name: str, value: str) -> None:
-    """Taken out of every log line it would spoil them all; left in, it would be told."""
-    told = faults_of(**{name: value})
-    assert told.startswith(f"{name}: ")
-    assert "give all of it, at least 8 characters, or leave it out" in told
-    assert value not in told.removeprefix(name).split()
+    """Its redaction would damage every log line. Without redaction it would be visible."""
+    faults = faults_of(**{name: value})
+    assert faults.startswith(f"{name}: ")
+    assert "give all of it, at least 8 characters, or leave it out" in faults
+    assert value not in faults.removeprefix(name).split()
 
 
 def test_every_secret_of_the_table_is_kept_out_of_what_is_written() -> None:
@@ -127,9 +127,9 @@ def test_every_secret_of_the_table_is_kept_out_of_what_is_written() -> None:
 
 
 def test_a_token_on_the_wrong_line_is_not_shown() -> None:
-    told = faults_of(LOG_LEVEL="xoxb-12345-canary", ADMIN_USERS="ghp_canary1234")
-    assert "canary" not in told
-    assert "[secret]" in told
+    faults = faults_of(LOG_LEVEL="xoxb-12345-canary", ADMIN_USERS="ghp_canary1234")
+    assert "canary" not in faults
+    assert "[secret]" in faults
 
 
 def test_every_running_turn_can_hold_a_session() -> None:
@@ -143,7 +143,7 @@ def test_admins_are_a_list_with_commas() -> None:
     }
 
 
-def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
+def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("SLACK_BOT_TOKEN=xoxb-file\nMAX_TURNS=7\nGITHUB_TOKEN='gho_file'\n")
     settings = load_settings({**EMULATOR, "MAX_TURNS": "9"}, dotenv)

@@ -101,7 +101,7 @@ def idle(*, aborted: bool | None = None) -> SessionEvent:
 
 
 @pytest.mark.parametrize(
-    ("heard", "meaning"),
+    ("given_event", "meaning"),
     [
         (delta("hi"), TextDelta(text="hi")),
         (delta(""), None),
@@ -125,13 +125,13 @@ def idle(*, aborted: bool | None = None) -> SessionEvent:
         (event(SessionIdleData(), agent="sub"), None),
     ],
 )
-def test_an_event_stands_for_what_it_says(heard: SessionEvent, meaning: object) -> None:
+def test_an_event_is_translated_to_its_meaning(given_event: SessionEvent, meaning: object) -> None:
     """Text, tokens and rest; thoughts and sub-agents are not part of the answer."""
-    assert EventReader().translate(heard) == meaning
+    assert EventReader().translate(given_event) == meaning
 
 
 @pytest.mark.parametrize(
-    ("heard", "fault"),
+    ("events", "fault"),
     [
         ([failure(400), error(status=400)], AgentErrorKind.MODEL),
         ([failure(422), error(status=422)], AgentErrorKind.MODEL),
@@ -159,11 +159,11 @@ def test_an_event_stands_for_what_it_says(heard: SessionEvent, meaning: object) 
     ],
 )
 def test_an_error_is_known_by_its_type_status_and_what_came_before(
-    heard: list[SessionEvent], fault: AgentErrorKind
+    events: list[SessionEvent], fault: AgentErrorKind
 ) -> None:
-    """The people in the thread get the sentence of its kind."""
-    reading = EventReader()
-    read = [reading.translate(one) for one in heard][-1]
+    """The users in the thread get the message of its kind."""
+    reader = EventReader()
+    read = [reader.translate(one) for one in events][-1]
     assert isinstance(read, AgentError)
     assert read.kind is fault
 
@@ -183,168 +183,168 @@ def test_trouble_with_storing_is_no_trouble_with_the_answer() -> None:
     )
 
 
-async def read_all(answering: PromptEvents) -> list[AgentEvent]:
+async def read_all(prompt_events: PromptEvents) -> list[AgentEvent]:
     """What a reader gets. Raises the error that the answer ends with."""
     events = []
     async with asyncio.timeout(30):
-        while (one := await answering.next_event()) is not None:
+        while (one := await prompt_events.next_event()) is not None:
             events.append(one)
     return events
 
 
 async def test_text_that_piles_up_is_put_together() -> None:
-    """However slowly somebody reads, what waits is one entry."""
-    answering = PromptEvents(OPTIONS)
+    """Even for a slow reader the pending text is one entry."""
+    prompt_events = PromptEvents(OPTIONS)
     for letter in "abc":
-        answering.handle_event(delta(letter))
-    answering.handle_event(usage())
-    answering.handle_event(idle())
-    assert await read_all(answering) == [
+        prompt_events.handle_event(delta(letter))
+    prompt_events.handle_event(usage())
+    prompt_events.handle_event(idle())
+    assert await read_all(prompt_events) == [
         TextDelta(text="abc"),
         TokensUsed(model="m", input_tokens=5, output_tokens=0),
     ]
 
 
 async def test_of_what_the_context_holds_only_the_last_counts() -> None:
-    """However often it is told before somebody reads."""
-    answering = PromptEvents(OPTIONS)
+    """Even if it is reported several times before a read."""
+    prompt_events = PromptEvents(OPTIONS)
     for tokens in (1, 2, 3):
-        answering.handle_event(
+        prompt_events.handle_event(
             event(SessionUsageInfoData(current_tokens=tokens, messages_length=1, token_limit=9))
         )
-    answering.handle_event(idle())
-    assert await read_all(answering) == [ContextUsage(tokens=3, limit=9)]
+    prompt_events.handle_event(idle())
+    assert await read_all(prompt_events) == [ContextUsage(tokens=3, limit=9)]
 
 
 async def test_an_error_comes_after_what_was_said() -> None:
     """The reader gets the text first, then the error."""
-    answering = PromptEvents(OPTIONS)
-    for heard in (delta("so far"), error(status=500), idle()):
-        answering.handle_event(heard)
-    assert await answering.next_event() == TextDelta(text="so far")
+    prompt_events = PromptEvents(OPTIONS)
+    for each in (delta("so far"), error(status=500), idle()):
+        prompt_events.handle_event(each)
+    assert await prompt_events.next_event() == TextDelta(text="so far")
     with pytest.raises(AgentError):
-        await answering.next_event()
-    assert answering.runtime_done.is_set()
+        await prompt_events.next_event()
+    assert prompt_events.runtime_done.is_set()
 
 
 async def test_a_stopped_answer_says_so_last() -> None:
-    """And hears nothing more."""
-    answering = PromptEvents(OPTIONS)
-    for heard in (delta("a"), idle(aborted=True), delta("late"), idle()):
-        answering.handle_event(heard)
-    assert await read_all(answering) == [TextDelta(text="a"), AnswerStopped()]
+    """And ignores later events."""
+    prompt_events = PromptEvents(OPTIONS)
+    for each in (delta("a"), idle(aborted=True), delta("late"), idle()):
+        prompt_events.handle_event(each)
+    assert await read_all(prompt_events) == [TextDelta(text="a"), AnswerStopped()]
 
 
 async def test_an_error_without_rest_still_ends_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The session normally rests right after an error; when it does not, nobody waits for it."""
+    """The session normally becomes idle right after an error. If not, the answer still ends."""
     monkeypatch.setattr("bot.copilot.event_stream.ERROR_SECONDS", 0.05)
-    answering = PromptEvents(OPTIONS)
-    answering.handle_event(error(status=500))
+    prompt_events = PromptEvents(OPTIONS)
+    prompt_events.handle_event(error(status=500))
     with pytest.raises(AgentError):
-        await read_all(answering)
-    assert not answering.runtime_done.is_set(), "so that the session is made to rest"
+        await read_all(prompt_events)
+    assert not prompt_events.runtime_done.is_set(), "so that the session is made to rest"
 
 
 async def test_a_runtime_that_goes_ends_the_answer() -> None:
     """With the fault that says so."""
-    answering = PromptEvents(OPTIONS)
-    answering.fail_runtime_gone("status -9")
+    prompt_events = PromptEvents(OPTIONS)
+    prompt_events.fail_runtime_gone("status -9")
     with pytest.raises(AgentError) as caught:
-        await read_all(answering)
+        await read_all(prompt_events)
     assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 async def test_silence_is_measured_from_the_last_sign_of_life() -> None:
     """Any event is one, also those that mean nothing to us."""
     clock = ManualClock()
-    answering = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=10))
+    prompt_events = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=10))
     await clock.advance(9)
-    answering.handle_event(call())
+    prompt_events.handle_event(call())
     await clock.advance(9)
-    early = answering.is_complete
+    early = prompt_events.is_complete
     await clock.advance(2)
-    assert (early, answering.is_complete) == (False, True)
+    assert (early, prompt_events.is_complete) == (False, True)
     with pytest.raises(AgentError) as caught:
-        await read_all(answering)
+        await read_all(prompt_events)
     assert caught.value.kind is AgentErrorKind.SILENT
 
 
 async def test_a_process_that_was_stopped_first_receives_what_came_meanwhile() -> None:
     """Before it takes its own absence for the silence of the model."""
     clock = ManualClock()
-    answering = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=120))
-    answering.handle_event(delta("so far"))
+    prompt_events = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=120))
+    prompt_events.handle_event(delta("so far"))
     await clock.jump(125)
-    assert not answering.is_complete
-    answering.handle_event(delta(" and to its end"))
-    answering.handle_event(idle())
-    assert len(await read_all(answering)) == 1
+    assert not prompt_events.is_complete
+    prompt_events.handle_event(delta(" and to its end"))
+    prompt_events.handle_event(idle())
+    assert len(await read_all(prompt_events)) == 1
 
 
 async def test_an_answer_that_is_never_read_stays_bounded() -> None:
     """It ends as an error instead of filling the memory."""
-    answering = PromptEvents(OPTIONS)
+    prompt_events = PromptEvents(OPTIONS)
     for _ in range(MAX_ANSWER_CHARS // 1_000 + 100):
-        answering.handle_event(delta("x" * 1_000))
-    answering.handle_event(idle())
-    said = 0
+        prompt_events.handle_event(delta("x" * 1_000))
+    prompt_events.handle_event(idle())
+    chars = 0
 
     async def read() -> None:
-        nonlocal said
-        while isinstance(event := await answering.next_event(), TextDelta):
-            said += len(event.text)
+        nonlocal chars
+        while isinstance(event := await prompt_events.next_event(), TextDelta):
+            chars += len(event.text)
 
     with pytest.raises(AgentError):
         await read()
-    assert MAX_ANSWER_CHARS < said <= MAX_ANSWER_CHARS + 1_000
+    assert MAX_ANSWER_CHARS < chars <= MAX_ANSWER_CHARS + 1_000
 
 
 @given(
     tries=st.lists(st.lists(st.text(max_size=5), max_size=5), max_size=3),
-    said=st.lists(st.text(max_size=5), max_size=8),
+    chunks=st.lists(st.text(max_size=5), max_size=8),
     reads=st.lists(st.booleans(), max_size=30),
 )
 def test_what_the_reader_gets_is_what_the_model_said(
-    tries: list[list[str]], said: list[str], reads: list[bool]
+    tries: list[list[str]], chunks: list[str], reads: list[bool]
 ) -> None:
-    """Whatever the chunks, the failed tries before, and when somebody reads."""
+    """For any chunks, any failed attempts before, and any times of reading."""
     script = []
     for words in tries:
         script += [delta(word) for word in words]
         script.append(event(AssistantTurnRetryData(turn_id="0")))
-    script += [delta(word) for word in said] + [message("".join(said)), idle()]
+    script += [delta(word) for word in chunks] + [message("".join(chunks)), idle()]
 
     async def play() -> list[AgentEvent]:
-        answering = PromptEvents(OPTIONS)
+        prompt_events = PromptEvents(OPTIONS)
         got = []
-        for number, heard in enumerate(script):
-            answering.handle_event(heard)
+        for number, each in enumerate(script):
+            prompt_events.handle_event(each)
             wants = number < len(reads) and reads[number]
             if (
                 wants
-                and answering.pending_count
-                and (one := await answering.next_event()) is not None
+                and prompt_events.pending_count
+                and (one := await prompt_events.next_event()) is not None
             ):
                 got.append(one)
-        return got + await read_all(answering)
+        return got + await read_all(prompt_events)
 
-    assert text_of(asyncio.run(play())) == "".join(said)
+    assert text_of(asyncio.run(play())) == "".join(chunks)
 
 
 def test_the_prompts_of_a_history_are_reported_and_those_at_its_end_without_an_answer() -> None:
-    def told(kind: str, number: int, **more: object) -> dict[str, object]:
+    def entry(kind: str, number: int, **more: object) -> dict[str, object]:
         return {"type": kind, "id": str(UUID(int=number)), "data": {}, **more}
 
     history = [
-        told("user.message", 1),
-        told("assistant.message", 2),
-        told("user.message", 3),
-        told("session.error", 4),
-        told("user.message", 5),
-        told("user.message", 6, agentId="another"),
-        told("assistant.message", 7, agentId="another"),
+        entry("user.message", 1),
+        entry("assistant.message", 2),
+        entry("user.message", 3),
+        entry("session.error", 4),
+        entry("user.message", 5),
+        entry("user.message", 6, agentId="another"),
+        entry("assistant.message", 7, agentId="another"),
     ]
     first, *others = (str(UUID(int=number)) for number in (1, 3, 5))
     assert prompt_ids_of(history) == PromptIds(all=[first, *others], unanswered=others)

@@ -81,7 +81,7 @@ def test_the_command_line_tool_is_run_with_a_warning(
     assert find_runtime(tool) == tool
     [warning] = caplog.messages
     assert "twice the memory" in warning
-    assert "Leave COPILOT_CLI_PATH out" in warning
+    assert "Remove COPILOT_CLI_PATH" in warning
 
 
 def test_the_downloaded_runtime_is_the_last_resort(
@@ -107,7 +107,7 @@ def test_a_missing_runtime_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(AgentError, match="make setup") as caught:
             find_runtime(explicit, str(tmp_path))
         assert caught.value.kind is AgentErrorKind.RUNTIME
-        assert "make" not in caught.value.user_message, "people in Slack cannot install anything"
+        assert "make" not in caught.value.user_message, "users in Slack cannot install anything"
 
 
 def test_a_runtime_that_may_not_be_executed_says_so(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_runtime_that_may_not_be_executed_says_so(tmp_path: Path) -> None:
 
 
 def test_the_folders_are_for_the_bot_alone(tmp_path: Path) -> None:
-    """Also when they were there before, open to everybody."""
+    """Also if they existed before and were readable by all accounts."""
     loose = tmp_path / "data" / "copilot" / "state"
     loose.mkdir(parents=True, mode=0o755)
     folders = make_runtime_dirs(tmp_path / "data")

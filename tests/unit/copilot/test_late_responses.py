@@ -1,4 +1,4 @@
-"""What the runtime answers to a call that nobody waits for any more is not written down."""
+"""Tests that responses of the runtime to abandoned calls are not logged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from bot.copilot.sdk_compat import ignore_late_responses
 
 
-async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is(
+async def test_a_late_response_is_not_logged_and_other_errors_are(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """asyncio would log it with a traceback, and with what was answered."""
@@ -31,9 +31,9 @@ async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is
     assert "secret" not in caplog.text
 
 
-async def test_earlier_listeners_receive_everything_else() -> None:
-    loop, heard = asyncio.get_running_loop(), list[str]()
-    loop.set_exception_handler(lambda _, context: heard.append(str(context["message"])))
+async def test_the_previous_handler_receives_other_errors() -> None:
+    loop, messages = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: messages.append(str(context["message"])))
     ignore_late_responses(loop)
     given_up = loop.create_future()
     given_up.cancel()
@@ -42,4 +42,4 @@ async def test_earlier_listeners_receive_everything_else() -> None:
     loop.call_exception_handler({"message": "trouble"})
     loop.call_soon(passed.set)
     await passed.wait()
-    assert heard == ["trouble"]
+    assert messages == ["trouble"]

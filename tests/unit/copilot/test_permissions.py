@@ -1,4 +1,4 @@
-"""What a session may do: nothing or, in one folder, read by tools of the bot's own."""
+"""Tests what a session may do: nothing, or read in one folder with the bot's own tools."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 async def test_whatever_the_runtime_asks_for_is_refused(
     request_of_the_runtime: PermissionRequest,
 ) -> None:
-    """The model is told to go on without."""
+    """The model gets the answer to continue without it."""
     decision = await refuse_all(request_of_the_runtime, {"session_id": "s"})
     assert isinstance(decision, PermissionDecisionReject)
     assert decision.feedback == REFUSED

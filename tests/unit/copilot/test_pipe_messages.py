@@ -1,4 +1,4 @@
-"""The runtime's messages as they come out of its pipe: whole, whatever the pieces."""
+"""Tests that messages of the runtime are read whole from its pipe, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.copilot import sdk_compat
 
 
 def messages_from(pipe: io.FileIO) -> sdk_compat._MessageReader:
-    """What reads a runtime that writes into the other end."""
+    """The reader of a runtime that writes into the other end."""
     process = SimpleNamespace(stdout=pipe)
     return sdk_compat._MessageReader(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
 
@@ -49,11 +49,11 @@ def test_messages_are_whole_however_they_come(texts: list[str], cuts: list[int],
     assert (found == texts) == (lost == 0)
 
 
-def test_what_does_not_say_how_long_it_is_ends_the_reading() -> None:
-    """As with the SDK's own reader: there is no telling where the next one begins."""
+def test_a_message_without_a_length_ends_the_reading() -> None:
+    """As with the SDK's own reader: the start of the next message is unknown."""
     read, write = os.pipe()
     with io.FileIO(read) as pipe:
         os.write(write, b"Content-Type: text/plain\r\n\r\n{}")
         os.close(write)
-        with pytest.raises(ValueError, match="how long"):
+        with pytest.raises(ValueError, match="no Content-Length"):
             messages_from(pipe)()

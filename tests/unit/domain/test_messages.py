@@ -1,4 +1,4 @@
-"""The facts: a thread's session ids, the shape of a `ts`, text that can be kept."""
+"""Checks session ids of threads, the format of a `ts`, and text that can be stored."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DAY = 86_400.0
 
 
 class Runtime(CopilotAgent):
-    """The real runtime, counting what it is to delete; it fails at the batch it is told to."""
+    """The real runtime, counting what it is to delete; it fails at the batch that a test names."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         super().__init__(options)
@@ -40,7 +40,7 @@ class Runtime(CopilotAgent):
 
 @dataclass(frozen=True)
 class CleanupFixture:
-    """Everything around one cleanup."""
+    """A cleanup with its store, runtime and pool."""
 
     world: CommandFixture
     agent: Runtime
@@ -51,19 +51,19 @@ class CleanupFixture:
     async def old(
         self, second: float, *, user: str = ALICE, channel: str = GENERAL
     ) -> SessionRecord:
-        """A session that is on record, and in the runtime, too."""
+        """A session with a record and in the runtime."""
         session = await self.world.context_for(second, user=user, channel=channel)
         await self.in_runtime(session.id)
         return session
 
     async def in_runtime(self, session_id: str) -> None:
-        """Have the runtime know a session."""
+        """Create a session in the runtime."""
         session = await self.agent.open_session(session_id, SessionConfig())
         await answer_to(session, "hello")
         await session.close()
 
     async def many(self, number: int) -> list[SessionRecord]:
-        """Sessions that are on record alone: deleting them is quick."""
+        """Sessions with a record alone: deleting them is quick."""
         return [await self.world.context_for(second) for second in range(1, number + 1)]
 
     async def on_record(self) -> frozenset[str]:
@@ -80,7 +80,7 @@ async def cleanup_fixture(folder: Path) -> AsyncIterator[CleanupFixture]:
     ):
         pool = SessionPool(agent, size=5)
         sessions = folder_of_sessions(folder)
-        # What it waits for is short, and the records' times are the world's.
+        # The waits are short, and the times of the records come from the fixture's clock.
         cleanup = Cleanup(world.store, agent, pool, QuickClock(), sessions_dir=sessions)
         yield CleanupFixture(world, agent, pool, cleanup, sessions)
         await pool.close()

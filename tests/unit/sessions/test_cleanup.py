@@ -1,5 +1,4 @@
-"""Cleaning up: what is old goes, from the runtime and from the record, however often it is cut
-short."""
+"""A cleanup deletes old sessions from the runtime and the store, over any interruption."""
 
 from __future__ import annotations
 
@@ -51,7 +50,7 @@ def by(
     )
 
 
-async def test_a_session_goes_from_the_runtime_and_from_the_record(here: CleanupFixture) -> None:
+async def test_a_session_is_deleted_from_the_runtime_and_the_store(here: CleanupFixture) -> None:
     old = await here.old(1)
     await here.world.clock.advance(40 * DAY)
     fresh = await here.old(2)
@@ -69,7 +68,7 @@ async def test_a_session_goes_from_the_runtime_and_from_the_record(here: Cleanup
     assert await here.world.store.session_by_number(old.number) is None
 
 
-async def test_only_what_is_meant_goes(here: CleanupFixture) -> None:
+async def test_only_matching_sessions_are_deleted(here: CleanupFixture) -> None:
     stays = await here.world.context_for(1, user=ALICE, channel=GENERAL)
     goes = await here.world.context_for(2, user=BOB, channel=DEV)
 
@@ -90,26 +89,26 @@ async def test_the_newest_can_be_kept(here: CleanupFixture) -> None:
     assert (await here.cleanup.run(by(keep_newest=2))).deleted == 0
 
 
-async def test_many_go_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
+async def test_sessions_are_deleted_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
     sessions = await here.many(2 * BATCH_SIZE + 3)
-    told: list[CleanupReport] = []
+    reports: list[CleanupReport] = []
     gone: list[SessionRecord] = []
 
     async def progress(report: CleanupReport) -> None:
-        told.append(report)
+        reports.append(report)
 
-    async def went(batch: Sequence[SessionRecord]) -> None:
+    async def on_deleted(batch: Sequence[SessionRecord]) -> None:
         gone.extend(batch)
 
-    report = await here.cleanup.run(ALL, on_progress=progress, on_deleted=went)
-    assert [each.deleted for each in told] == [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE + 3]
+    report = await here.cleanup.run(ALL, on_progress=progress, on_deleted=on_deleted)
+    assert [each.deleted for each in reports] == [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE + 3]
     assert report.deleted == len(sessions)
     assert {each.number for each in gone} == {each.number for each in sessions}
     assert here.agent.batches == [BATCH_SIZE, BATCH_SIZE, 3]
     assert await here.on_record() == set()
 
 
-async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(
+async def test_the_oldest_are_deleted_first_and_a_cancelled_cleanup_keeps_the_rest(
     here: CleanupFixture,
 ) -> None:
     sessions = []
@@ -129,7 +128,7 @@ async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(
     assert await here.on_record() == set()
 
 
-async def test_trouble_in_the_middle_is_in_the_report_and_repeating_does_the_rest(
+async def test_a_failure_is_in_the_report_and_the_next_cleanup_does_the_rest(
     here: CleanupFixture,
 ) -> None:
     await here.many(2 * BATCH_SIZE)
@@ -146,7 +145,7 @@ async def test_trouble_in_the_middle_is_in_the_report_and_repeating_does_the_res
     assert (await here.cleanup.run(ALL)) == CleanupReport()
 
 
-async def test_what_somebody_uses_is_left_out(here: CleanupFixture) -> None:
+async def test_sessions_in_use_are_skipped(here: CleanupFixture) -> None:
     held = await here.world.context_for(1)
     waiting = await here.world.context_for(2)
     free = await here.world.context_for(3)
@@ -165,7 +164,7 @@ async def test_what_somebody_uses_is_left_out(here: CleanupFixture) -> None:
     assert await here.on_record() == {waiting.id}
 
 
-async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_fresh_one(
+async def test_a_turn_whose_session_is_being_deleted_waits_and_gets_a_new_one(
     here: CleanupFixture,
 ) -> None:
     old = await here.old(1)
@@ -175,20 +174,22 @@ async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_f
         async with here.pool.acquire(old.id, SessionConfig()) as session:
             assert session.is_new, "it was deleted under the turn"
 
-    async def going(sessions: Sequence[SessionRecord]) -> None:
+    async def on_deleting(sessions: Sequence[SessionRecord]) -> None:
         assert [each.id for each in sessions] == [old.id]
         asking.append(asyncio.create_task(ask()))
         await asyncio.sleep(0)
 
-    async def gone(_: Sequence[SessionRecord]) -> None:
+    async def on_deleted(_: Sequence[SessionRecord]) -> None:
         assert old.id not in await here.agent.stored_sizes()
 
-    report = await here.cleanup.run(ALL, on_deleting=going, on_deleted=gone, include_orphans=False)
+    report = await here.cleanup.run(
+        ALL, on_deleting=on_deleting, on_deleted=on_deleted, include_orphans=False
+    )
     assert report.deleted == 1
     await asyncio.gather(*asking)
 
 
-async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: CleanupFixture) -> None:
+async def test_a_session_used_after_it_was_listed_stays(here: CleanupFixture) -> None:
     session = await here.world.context_for(1)
     await here.world.clock.advance(40 * DAY)
     month = here.world.clock.now() - 30 * DAY
@@ -207,7 +208,9 @@ async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: Cleanup
     assert await here.on_record() == {session.id}
 
 
-async def test_many_that_are_used_do_not_hold_up_the_others(here: CleanupFixture) -> None:
+async def test_many_sessions_in_use_do_not_stop_the_deletion_of_others(
+    here: CleanupFixture,
+) -> None:
     await here.many(BATCH_SIZE + 5)
     await here.world.clock.advance(60)
     free = await here.world.context_for(1_000)
@@ -219,7 +222,7 @@ async def test_many_that_are_used_do_not_hold_up_the_others(here: CleanupFixture
     assert free.id not in await here.on_record()
 
 
-async def test_sessions_that_others_delete_meanwhile_do_not_confuse_it(
+async def test_sessions_deleted_elsewhere_during_a_cleanup_are_handled(
     here: CleanupFixture,
 ) -> None:
     sessions = await here.many(2 * BATCH_SIZE + 10)
@@ -245,7 +248,7 @@ async def test_orphans_can_be_cancelled_too(here: CleanupFixture) -> None:
     assert "on-no-record" in await here.agent.stored_sizes()
 
 
-async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupFixture) -> None:
+async def test_a_session_without_a_record_is_deleted_by_any_cleanup(here: CleanupFixture) -> None:
     known = await here.old(1)
     await here.in_runtime("slack-T0SANDBOX-C0GENERAL-9-000000")
 
@@ -258,19 +261,19 @@ async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupF
     assert set(await here.agent.stored_sizes()) == {known.id} == await here.on_record()
 
 
-async def test_a_copy_that_answers_a_side_question_is_no_orphan_while_it_does(
+async def test_a_copy_in_use_for_a_side_question_is_no_orphan(
     here: CleanupFixture,
 ) -> None:
-    await here.in_runtime("aside-1")
-    async with here.pool.acquire("aside-1", SessionConfig()):
+    await here.in_runtime("side-question-1")
+    async with here.pool.acquire("side-question-1", SessionConfig()):
         assert (await here.cleanup.run(ORPHANS)).orphans == 0
     assert (await here.cleanup.run(ORPHANS)).orphans == 1
 
 
-async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixture) -> None:
-    """As a kill between the two halves of a deletion leaves it."""
+async def test_a_record_without_a_session_is_deleted_if_it_matches(here: CleanupFixture) -> None:
+    """A kill between the two steps of a deletion leaves such a record."""
     lost, whole = await here.old(1), await here.old(2)
-    never_asked = await here.world.store.reset(whole.thread, "review", ALICE)
+    unprompted = await here.world.store.reset(whole.thread, "review", ALICE)
     await here.agent.delete_sessions([lost.id])
 
     assert (await here.cleanup.preview(by(channel=DEV))).orphan_records == 1
@@ -279,11 +282,11 @@ async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixtu
 
     report = await here.cleanup.run(ORPHANS)
     assert (report.deleted, report.orphans) == (0, 1)
-    assert await here.on_record() == {whole.id, never_asked.id}
+    assert await here.on_record() == {whole.id, unprompted.id}
     assert await here.cleanup.run(ORPHANS) == CleanupReport()
 
 
-async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(
+async def test_a_killed_cleanup_is_completed_by_the_next_one(
     here: CleanupFixture,
 ) -> None:
     sessions = [await here.old(second) for second in (1, 2)]
@@ -293,7 +296,7 @@ async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(
     assert await here.on_record() == set(await here.agent.stored_sizes()) == set()
 
 
-async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(
+async def test_locks_of_dead_processes_are_removed_and_those_of_living_ones_stay(
     here: CleanupFixture,
 ) -> None:
     session = await here.old(1)
@@ -313,7 +316,9 @@ async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(
     await alive.close()
 
 
-async def test_the_lock_of_a_session_that_is_gone_goes_once_it_is_old(here: CleanupFixture) -> None:
+async def test_the_lock_of_a_deleted_session_is_removed_once_it_is_old(
+    here: CleanupFixture,
+) -> None:
     gone, stays = await here.old(1), await here.old(2)
     await here.cleanup.run(ORPHANS)
     locks = here.sessions / ".session-operation-locks"
@@ -342,7 +347,7 @@ async def test_one_cleanup_at_a_time(here: CleanupFixture) -> None:
     assert not here.cleanup.is_running
 
 
-async def test_a_runtime_that_cannot_be_asked_makes_a_sentence(here: CleanupFixture) -> None:
+async def test_a_runtime_failure_gives_a_user_message(here: CleanupFixture) -> None:
     await here.agent.__aexit__(None, None, None)
     with pytest.raises(AgentError):
         await here.cleanup.preview(ALL)

@@ -1,4 +1,4 @@
-"""The words of a cleanup: what they mean, and the sentence for those that mean nothing."""
+"""Cleanup flags become a filter, and invalid ones get a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("args", "wanted"),
     [
         ("", SessionFilter()),
         ("--older-than 30d", SessionFilter(unused_since=NOW - 30 * DAY)),
@@ -44,72 +44,72 @@ DAY = 86_400.0
         ),
     ],
 )
-def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
-    meant = parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
-    assert meant.session_filter == wanted
-    assert meant.is_specified == bool(words)
+def test_flags_become_a_filter(args: str, wanted: SessionFilter) -> None:
+    parsed = parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
+    assert parsed.session_filter == wanted
+    assert parsed.is_specified == bool(args)
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
-        ("30d", "`30d` means"),
-        ("--old 30d", "`--old` means"),
-        ("--older-than", "needs something after it"),
-        ("--older-than --all", "needs something after it"),
-        ("--older-than=", "needs something after it"),
-        ("--older-than 30", "no length of time"),
-        ("--older-than -3d", "no length of time"),
-        ("--older-than 0d", "no length of time"),
-        ("--older-than 3y", "no length of time"),
-        ("--older-than 1.5d", "no length of time"),
-        ("--older-than ٣d", "no length of time"),
-        ("--older-than 9999999w", "no length of time"),
-        ("--older-than 99999999999999999999d", "no length of time"),
-        ("--unused-since 1800000000", "no time that has been"),
-        ("--unused-since yesterday", "no time that has been"),
-        ("--channel general", "which channel"),
+        ("30d", "`30d` isn't a cleanup flag"),
+        ("--old 30d", "`--old` isn't a cleanup flag"),
+        ("--older-than", "needs a value"),
+        ("--older-than --all", "needs a value"),
+        ("--older-than=", "needs a value"),
+        ("--older-than 30", "an age"),
+        ("--older-than -3d", "an age"),
+        ("--older-than 0d", "an age"),
+        ("--older-than 3y", "an age"),
+        ("--older-than 1.5d", "an age"),
+        ("--older-than ٣d", "an age"),
+        ("--older-than 9999999w", "an age"),
+        ("--older-than 99999999999999999999d", "an age"),
+        ("--unused-since 1800000000", "a time in the past"),
+        ("--unused-since yesterday", "a time in the past"),
+        ("--channel general", "find the channel"),
         ("--model " + "é" * 4_000, "too long"),
-        ("--channel #general", "say `here`"),
-        ("--user bob", "say `me`"),
-        ("--user C0DEV", "who `C0DEV` is"),
-        ("--keep 0", "no number"),
-        ("--keep -1", "no number"),
-        ("--keep many", "no number"),
-        ("--keep 99999999999", "no number"),
+        ("--channel #general", "use `here`"),
+        ("--user bob", "use `me`"),
+        ("--user C0DEV", "the user `C0DEV`"),
+        ("--keep 0", "a valid number"),
+        ("--keep -1", "a valid number"),
+        ("--keep many", "a valid number"),
+        ("--keep 99999999999", "a valid number"),
         ("--model " + "m" * 201, "too long"),
         ("--keep 1 --keep 2", "there twice"),
-        ("--all --keep 2", "goes with nothing else"),
-        ("--all=yes", "means"),
-        ("--all --orphans", "goes with nothing else"),
+        ("--all --keep 2", "combined with other flags"),
+        ("--all=yes", "a cleanup flag"),
+        ("--all --orphans", "combined with other flags"),
         ("--model 'gpt", "quotation mark"),
     ],
 )
-def test_what_means_nothing_gets_a_sentence(words: str, sentence: str) -> None:
+def test_invalid_flags_get_a_message(args: str, sentence: str) -> None:
     with pytest.raises(FilterSyntaxError) as error:
-        parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
+        parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
     assert sentence in error.value.user_message
     assert len(error.value.user_message) < 400
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     ["--all", "--orphans", "--older-than 30d", "--user U1B --channel C1C --keep 3 --model 'a b'"],
 )
-def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(words: str) -> None:
-    meant = parse_filter(words, now=NOW)
-    again = parse_filter(format_filter(meant, as_of=NOW), now=NOW + 40 * DAY)
-    since = meant.session_filter.unused_since
+def test_formatted_flags_match_the_same_sessions_later_and_none_used_since(args: str) -> None:
+    parsed = parse_filter(args, now=NOW)
+    again = parse_filter(format_filter(parsed, as_of=NOW), now=NOW + 40 * DAY)
+    since = parsed.session_filter.unused_since
     assert again.session_filter.unused_since == (NOW if since is None else since)
-    assert again.session_filter.owner == meant.session_filter.owner
-    assert again.session_filter.channel == meant.session_filter.channel
-    assert again.session_filter.model == meant.session_filter.model
-    assert again.session_filter.keep_newest == meant.session_filter.keep_newest
-    assert (again.all_sessions, again.orphans_only) == (meant.all_sessions, meant.orphans_only)
+    assert again.session_filter.owner == parsed.session_filter.owner
+    assert again.session_filter.channel == parsed.session_filter.channel
+    assert again.session_filter.model == parsed.session_filter.model
+    assert again.session_filter.keep_newest == parsed.session_filter.keep_newest
+    assert (again.all_sessions, again.orphans_only) == (parsed.all_sessions, parsed.orphans_only)
     assert again.is_specified
 
 
 @given(st.text(max_size=200))
-def test_whatever_is_typed_means_something_or_gets_a_sentence(words: str) -> None:
+def test_any_text_is_a_filter_or_gets_a_message(args: str) -> None:
     with suppress(FilterSyntaxError):
-        assert parse_filter(words, now=NOW).is_specified == bool(words.strip())
+        assert parse_filter(args, now=NOW).is_specified == bool(args.strip())

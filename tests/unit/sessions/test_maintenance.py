@@ -1,4 +1,4 @@
-"""Tending: memory, and what grows old, looked after in the background."""
+"""Maintenance limits the runtime's memory and deletes old sessions in the background."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MB = 1024**2
 
 
 class LeakingAgent(FakeAgent):
-    """A runtime that takes as much memory, and has as much on disk, as a test says."""
+    """A runtime whose memory and disk usage a test sets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class LeakingAgent(FakeAgent):
     async def memory_bytes(self) -> int:
         self.looked += 1
         if self.broken:
-            raise RuntimeError("nobody thought of this")
+            raise RuntimeError("unexpected")
         return self.takes
 
     async def stored_sizes(self) -> Mapping[str, int]:
@@ -56,20 +56,20 @@ class LeakingAgent(FakeAgent):
 
 
 class RestartingPool(SessionPool):
-    """A pool that takes down when the runtime is to be started anew."""
+    """A pool that records restarts of the runtime."""
 
     def __init__(self) -> None:
         super().__init__(FakeAgent(), size=1)
-        self.renewed: list[float] = []
+        self.restarts: list[float] = []
         self.drains = True
 
     async def restart_runtime(self, timeout: float) -> bool:
-        self.renewed.append(timeout)
+        self.restarts.append(timeout)
         return self.drains
 
 
 class MaintenanceFixture:
-    """A world that is tended."""
+    """A fixture with maintenance."""
 
     def __init__(self, world: CommandFixture) -> None:
         self.world = world
@@ -77,17 +77,17 @@ class MaintenanceFixture:
         self.pool = RestartingPool()
 
     @asynccontextmanager
-    async def maintenance(self, keeping: RetentionPolicy, folder: Path) -> AsyncIterator[None]:
+    async def maintenance(self, policy: RetentionPolicy, folder: Path) -> AsyncIterator[None]:
         world = self.world
         cleanup = Cleanup(world.store, self.runtime, self.pool, world.clock, sessions_dir=folder)
         async with Maintenance(
-            world.store, self.runtime, self.pool, cleanup, world.board, world.clock, keeping
+            world.store, self.runtime, self.pool, cleanup, world.publisher, world.clock, policy
         ):
             await wait_until(lambda: world.clock.sleeping == 1)
             yield
 
-    async def pass_by(self, seconds: float) -> None:
-        """Let time pass, and what is due then be done."""
+    async def advance(self, seconds: float) -> None:
+        """Advance the clock, and wait until the due work is done."""
         await self.world.clock.advance(seconds)
         await wait_until(lambda: self.world.clock.sleeping == 1)
 
@@ -98,16 +98,16 @@ async def maintained(tmp_path: Path) -> AsyncIterator[MaintenanceFixture]:
         yield MaintenanceFixture(world)
 
 
-async def test_a_runtime_that_takes_too_much_is_restarted(
+async def test_a_runtime_above_its_memory_limit_is_restarted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     async with maintained.maintenance(RetentionPolicy(max_runtime_memory_mb=100), tmp_path):
         maintained.runtime.takes = 100 * MB
-        await maintained.pass_by(60)
-        assert maintained.pool.renewed == []
+        await maintained.advance(60)
+        assert maintained.pool.restarts == []
         maintained.runtime.takes += 1
-        await maintained.pass_by(60)
-        assert maintained.pool.renewed == [RESTART_GRACE_SECONDS]
+        await maintained.advance(60)
+        assert maintained.pool.restarts == [RESTART_GRACE_SECONDS]
 
 
 async def test_at_most_once_in_ten_minutes_even_when_it_cannot_be_drained(
@@ -117,21 +117,21 @@ async def test_at_most_once_in_ten_minutes_even_when_it_cannot_be_drained(
     maintained.pool.drains = False
     async with maintained.maintenance(RetentionPolicy(max_runtime_memory_mb=100), tmp_path):
         for _ in range(int(RESTART_INTERVAL_SECONDS / 60)):
-            await maintained.pass_by(60)
-        assert len(maintained.pool.renewed) == 1
-        await maintained.pass_by(60)
-        assert len(maintained.pool.renewed) == 2
+            await maintained.advance(60)
+        assert len(maintained.pool.restarts) == 1
+        await maintained.advance(60)
+        assert len(maintained.pool.restarts) == 2
 
 
-async def test_without_a_limit_nobody_looks_at_the_memory(
+async def test_without_a_limit_the_memory_is_not_read(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     async with maintained.maintenance(RetentionPolicy(), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
         assert maintained.runtime.looked == 0
 
 
-async def test_trouble_does_not_end_the_tending(
+async def test_a_failure_does_not_end_the_maintenance(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     old = await maintained.world.context_for(1)
@@ -140,39 +140,39 @@ async def test_trouble_does_not_end_the_tending(
     async with maintained.maintenance(
         RetentionPolicy(max_runtime_memory_mb=100, max_unused_days=30), tmp_path
     ):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
         assert maintained.runtime.looked == 1
         assert await maintained.world.store.session_by_number(old.number) is not None
 
         maintained.runtime.broken, maintained.runtime.takes = False, 200 * MB
-        await maintained.pass_by(60)
-        assert len(maintained.pool.renewed) == 1
-        await maintained.pass_by(RETENTION_INTERVAL_SECONDS)
+        await maintained.advance(60)
+        assert len(maintained.pool.restarts) == 1
+        await maintained.advance(RETENTION_INTERVAL_SECONDS)
         assert await maintained.world.store.session_by_number(old.number) is None
 
 
-async def test_what_was_not_used_for_long_goes_and_its_thread_is_notified(
+async def test_a_session_unused_for_too_long_is_deleted_and_its_thread_is_notified(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
     old = await world.context_for(1)
     role = await world.context_for(2, root=1, role="review")
-    aside = await world.context_for(3)
-    await world.store.reset(aside.thread, "", aside.owner)
+    inactive = await world.context_for(3)
+    await world.store.reset(inactive.thread, "", inactive.owner)
     running = await world.context_with(4)
     answering = await world.store.ensure_session(running)
     await world.clock.advance(31 * DAY)
     fresh = await world.context_for(5)
     async with maintained.maintenance(RetentionPolicy(max_unused_days=30), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
 
     assert await world.store.session_by_number(old.number) is None
-    assert await world.store.session_by_number(aside.number) is None
+    assert await world.store.session_by_number(inactive.number) is None
     assert await world.store.session_by_number(fresh.number) is not None
     assert await world.store.running_turn(running.message.thread) is not None
     assert await world.store.session_by_number(answering.number) is not None
-    assert set(maintained.runtime.deleted) >= {old.id, role.id, aside.id}
-    assert {(thread, card.text) for thread, card in world.board.shown} == {
+    assert set(maintained.runtime.deleted) >= {old.id, role.id, inactive.id}
+    assert {(thread, card.text) for thread, card in world.publisher.shown} == {
         (old.thread, cleanup_notices.GONE),
         (old.thread, cleanup_notices.GONE_ROLE.format(role="review")),
     }
@@ -183,7 +183,7 @@ async def test_what_was_not_used_for_long_goes_and_its_thread_is_notified(
     assert [entry.detail for entry in entries] == ["4 sessions, 8192 bytes", "begun"]
 
 
-async def test_nothing_goes_that_cannot_be_put_on_record(
+async def test_nothing_is_deleted_without_an_audit_entry(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     old = await maintained.world.context_for(1)
@@ -193,23 +193,23 @@ async def test_nothing_goes_that_cannot_be_put_on_record(
             "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
     async with maintained.maintenance(RetentionPolicy(max_unused_days=30), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert await maintained.world.store.session_by_number(old.number) is not None
     assert maintained.runtime.deleted == []
 
 
-async def test_a_minute_after_the_start_lists_know_how_much_space_sessions_take(
+async def test_sizes_of_sessions_are_known_a_minute_after_the_start(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     session = await maintained.world.context_for(1)
     maintained.runtime.sizes = {session.id: MB}
     async with maintained.maintenance(RetentionPolicy(), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
         assert (await maintained.world.session(session.number)).size == MB
     assert (await maintained.world.store.list_audit_entries(0, 1))[1] == 0
 
 
-async def test_beyond_a_number_those_unused_for_the_longest_go(
+async def test_above_a_number_the_least_recently_used_are_deleted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -218,11 +218,11 @@ async def test_beyond_a_number_those_unused_for_the_longest_go(
         sessions.append(await world.context_for(second))
         await world.clock.advance(60)
     async with maintained.maintenance(RetentionPolicy(max_sessions=2), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert await world.store.session_ids() == {session.id for session in sessions[-2:]}
 
 
-async def test_beyond_a_size_those_unused_for_the_longest_go(
+async def test_above_a_size_the_least_recently_used_are_deleted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -232,46 +232,48 @@ async def test_beyond_a_size_those_unused_for_the_longest_go(
         await world.clock.advance(60)
     maintained.runtime.sizes = {session.id: MB // 2 for session in sessions}
     async with maintained.maintenance(RetentionPolicy(max_disk_mb=1), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert await world.store.session_ids() == {session.id for session in sessions[-2:]}
 
 
-async def test_what_fits_is_kept_for_ever(maintained: MaintenanceFixture, tmp_path: Path) -> None:
+async def test_sessions_within_the_limits_stay(
+    maintained: MaintenanceFixture, tmp_path: Path
+) -> None:
     kept = await maintained.world.context_for(1)
     maintained.runtime.sizes = {kept.id: MB}
     await maintained.world.clock.advance(29 * DAY)
     async with maintained.maintenance(
         RetentionPolicy(max_unused_days=30, max_sessions=1, max_disk_mb=1), tmp_path
     ):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert (await maintained.world.session(kept.number)).size == MB
-    assert maintained.world.board.shown == []
+    assert maintained.world.publisher.shown == []
 
 
-async def test_no_more_threads_are_notified_in_a_round_than_slack_likes(
+async def test_notices_of_one_round_are_bounded(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     for second in range(1, cleanup_notices.MAX_NOTICES + 6):
         await maintained.world.context_for(second)
     await maintained.world.clock.advance(2 * DAY)
     async with maintained.maintenance(RetentionPolicy(max_unused_days=1), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert await maintained.world.store.session_ids() == set()
-    assert len(maintained.world.board.shown) == cleanup_notices.MAX_NOTICES
+    assert len(maintained.world.publisher.shown) == cleanup_notices.MAX_NOTICES
 
 
-async def test_sessions_go_even_when_slack_is_away(
+async def test_sessions_are_deleted_while_slack_is_down(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     await maintained.world.context_for(1)
-    maintained.world.board.trouble = True
+    maintained.world.publisher.trouble = True
     await maintained.world.clock.advance(2 * DAY)
     async with maintained.maintenance(RetentionPolicy(max_unused_days=1), tmp_path):
-        await maintained.pass_by(60)
+        await maintained.advance(60)
     assert await maintained.world.store.session_ids() == set()
 
 
-async def test_copies_of_a_comparison_that_nobody_kept_go_after_a_week(
+async def test_copies_of_a_comparison_without_a_kept_answer_are_deleted_after_a_week(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -293,8 +295,8 @@ async def test_copies_of_a_comparison_that_nobody_kept_go_after_a_week(
     for days, is_there in ((6, True), (2, False)):
         await world.clock.advance(days * DAY)
         async with maintained.maintenance(RetentionPolicy(), tmp_path):
-            await maintained.pass_by(60)
+            await maintained.advance(60)
         assert (await world.store.session_by_number(copy.number) is not None) == is_there
     assert await world.store.session_ids() == {source.id, fork.id}
     assert maintained.runtime.deleted == ["copy-1"]
-    assert world.board.shown == []
+    assert world.publisher.shown == []

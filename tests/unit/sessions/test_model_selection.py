@@ -1,4 +1,4 @@
-"""Which model a session runs with: the more special choice goes before the more general one."""
+"""A more specific preference for a model overrides a more general one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def world(tmp_path: Path) -> AsyncIterator[PreferenceFixture]:
 async def begun(
     world: PreferenceFixture, role: str = "", *, model: str = "", effort: str = ""
 ) -> SessionRecord:
-    """Alice's session of a role, with a model of its own where one is given."""
+    """Alice's session of a role, with a model of its own if one is given."""
     session, _ = await world.ask(world.thread(), ALICE, role=role)
     await world.store.set_model(session.number, model, effort)
     found = await world.store.session_by_number(session.number)
@@ -51,14 +51,14 @@ async def begun(
     return found
 
 
-async def test_every_rule_gives_way_to_the_one_before_it(world: PreferenceFixture) -> None:
+async def test_each_rule_is_overridden_by_the_one_before_it(world: PreferenceFixture) -> None:
     main, reader = await begun(world), await begun(world, "reader")
     own = await begun(world, "reader", model="of-session")
     choosing = world.select_models_with(model="of-setting")
     places = (
         (SelectionRule.THREAD, Scope.THREAD, str(main.thread)),
         (SelectionRule.CHANNEL, Scope.CHANNEL, GENERAL),
-        (SelectionRule.PERSON, Scope.USER, ALICE),
+        (SelectionRule.USER, Scope.USER, ALICE),
         (SelectionRule.WORKSPACE, Scope.WORKSPACE, TEAM),
     )
     for _, scope, holder in places:
@@ -78,7 +78,7 @@ async def test_every_rule_gives_way_to_the_one_before_it(world: PreferenceFixtur
     assert await counts(main) == (SelectionRule.SETTING, "of-setting")
 
 
-async def test_where_nothing_is_chosen_the_servers_first_model_counts(
+async def test_without_preferences_the_servers_first_model_counts(
     world: PreferenceFixture,
 ) -> None:
     chosen = await world.choosing.select(await begun(world), world.thread())
@@ -86,7 +86,7 @@ async def test_where_nothing_is_chosen_the_servers_first_model_counts(
     assert (chosen.rule, chosen.display_model) == (SelectionRule.SERVER, MODELS[0])
 
 
-async def test_what_others_chose_for_themselves_does_not_count(world: PreferenceFixture) -> None:
+async def test_preferences_of_other_users_do_not_count(world: PreferenceFixture) -> None:
     await world.choose(Scope.USER, BOB, PreferenceKind.MODEL, "large")
     await world.choose(Scope.CHANNEL, "C0OTHER", PreferenceKind.MODEL, "large")
     await world.choose(Scope.THREAD, str(world.thread(1)), PreferenceKind.MODEL, "large")
@@ -94,19 +94,19 @@ async def test_what_others_chose_for_themselves_does_not_count(world: Preference
     assert chosen.rule is SelectionRule.SERVER
 
 
-async def test_the_owner_counts_and_not_who_asks(world: PreferenceFixture) -> None:
+async def test_the_owners_preference_counts_and_not_the_authors(world: PreferenceFixture) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
     session = await begun(world)
     chosen = await world.choosing.select(session, session.thread, owner=BOB)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.PERSON, "large")
+    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
 
 
-async def test_it_is_known_what_a_thread_would_run_with_before_it_has_a_session(
+async def test_a_model_is_selected_for_a_thread_without_a_session(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
     chosen = await world.choosing.select(None, world.thread(), owner=ALICE)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.PERSON, "large")
+    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
     nowhere = await world.choosing.select(None, None)
     assert nowhere.rule is SelectionRule.SERVER
 
@@ -123,7 +123,7 @@ async def test_a_session_of_a_role_is_opened_as_the_role_says(world: PreferenceF
     )
 
 
-async def test_a_session_of_a_role_that_is_gone_is_an_ordinary_one(
+async def test_a_session_of_a_removed_role_is_an_ordinary_one(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, "retired")
@@ -131,7 +131,7 @@ async def test_a_session_of_a_role_that_is_gone_is_an_ordinary_one(
     assert (chosen.config, chosen.rule) == (SessionConfig(), SelectionRule.SERVER)
 
 
-async def test_the_owners_liking_comes_after_the_roles_instructions(
+async def test_the_owners_verbosity_comes_after_the_roles_instructions(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, "reader")
@@ -174,7 +174,7 @@ async def test_an_effort_counts_with_its_own_model_or_a_more_general_one(
     assert (chosen.config.model, chosen.config.effort) == expected
 
 
-async def test_a_model_for_one_turn_does_not_take_the_sessions_effort_along(
+async def test_a_model_for_one_turn_ignores_the_sessions_effort(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, model="large", effort="high")
@@ -188,7 +188,7 @@ async def test_every_rule_is_described_in_a_phrase(world: PreferenceFixture) -> 
     assert chosen.rule_text == RULE_TEXTS[SelectionRule.SERVER]
 
 
-async def test_a_database_in_trouble_is_no_choice(tmp_path: Path) -> None:
+async def test_a_failing_database_raises(tmp_path: Path) -> None:
     async with preference_fixture(tmp_path) as world:
         pass
     with pytest.raises(StoreError):
@@ -198,10 +198,10 @@ async def test_a_database_in_trouble_is_no_choice(tmp_path: Path) -> None:
 # The list of models ------------------------------------------------------------------------------
 
 
-async def test_a_model_is_found_in_whatever_case_it_is_written(world: PreferenceFixture) -> None:
+async def test_a_model_is_found_in_any_case(world: PreferenceFixture) -> None:
     assert await world.choosing.resolve_model("vendor/huge-4") == "Vendor/Huge-4"
     assert await world.choosing.resolve_model("large") == "large"
-    assert world.server.asked == 1, "the server is not asked for what is known"
+    assert world.server.list_calls == 1, "the server is not asked for what is known"
 
 
 async def test_of_two_models_that_differ_in_case_only_the_exact_one_is_meant(
@@ -213,7 +213,7 @@ async def test_of_two_models_that_differ_in_case_only_the_exact_one_is_meant(
     assert await world.choosing.resolve_model("Gpt") == "GPT"
 
 
-async def test_the_server_is_asked_again_for_a_model_that_is_not_known(
+async def test_the_list_is_fetched_again_for_an_unknown_model(
     world: PreferenceFixture,
 ) -> None:
     assert await world.choosing.resolve_model("newest") is None
@@ -222,7 +222,7 @@ async def test_the_server_is_asked_again_for_a_model_that_is_not_known(
     assert world.choosing.model_names == {"newest"}
 
 
-async def test_the_old_list_stays_while_the_server_cannot_be_had(world: PreferenceFixture) -> None:
+async def test_the_old_list_stays_while_the_server_is_down(world: PreferenceFixture) -> None:
     world.server.go_down()
     await world.choosing.refresh_models()
     assert list(world.choosing.available_models) == list(MODELS)
@@ -237,7 +237,7 @@ async def test_roles_are_shown_by_name(world: PreferenceFixture) -> None:
     assert world.choosing.find_role("nobody") is None
 
 
-async def test_the_list_is_learned_at_the_start_and_kept_fresh(world: PreferenceFixture) -> None:
+async def test_the_list_is_fetched_at_the_start_and_refreshed(world: PreferenceFixture) -> None:
     world.server.names = ("one",)
     async with world.choosing.keep_refreshed():
         assert world.choosing.model_names == {"one"}
@@ -247,12 +247,12 @@ async def test_the_list_is_learned_at_the_start_and_kept_fresh(world: Preference
         world.server.go_down()
         await world.clock.advance(REFRESH_SECONDS)
         assert world.choosing.model_names == {"one", "two"}
-    asked = world.server.asked
+    requests = world.server.list_calls
     await world.clock.advance(REFRESH_SECONDS)
-    assert world.server.asked == asked, "nobody asks once the bot has stopped"
+    assert world.server.list_calls == requests, "no request after the bot has stopped"
 
 
-async def test_a_server_that_is_down_at_the_start_is_asked_again_soon(
+async def test_a_server_that_is_down_at_the_start_is_retried_soon(
     world: PreferenceFixture,
 ) -> None:
     choosing = world.select_models_with(model="")
@@ -264,7 +264,7 @@ async def test_a_server_that_is_down_at_the_start_is_asked_again_soon(
         assert choosing.model_names == set(MODELS)
 
 
-async def test_a_server_that_says_nothing_does_not_keep_the_bot_from_starting(
+async def test_a_silent_server_does_not_block_the_start(
     world: PreferenceFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.sessions.model_selection.INITIAL_REFRESH_SECONDS", 0.01)

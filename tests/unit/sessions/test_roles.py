@@ -1,4 +1,4 @@
-"""Roles: the built-in ones, and those that the person who runs the bot writes."""
+"""Roles are built in, or written by the operator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_without_a_file_there_are_planning_coding_and_review() -> None:
     )
 
 
-def test_a_role_of_ones_own_stands_beside_the_built_in_ones(tmp_path: Path) -> None:
+def test_a_custom_role_is_added_to_the_built_in_ones(tmp_path: Path) -> None:
     (tmp_path / "handbook").mkdir()
     file = written(
         tmp_path,
@@ -58,7 +58,7 @@ def test_a_role_of_ones_own_stands_beside_the_built_in_ones(tmp_path: Path) -> N
     assert role.folder == str((tmp_path / "handbook").resolve())
 
 
-def test_a_role_of_the_same_name_takes_the_built_in_ones_place(tmp_path: Path) -> None:
+def test_a_role_of_the_same_name_replaces_the_built_in_one(tmp_path: Path) -> None:
     file = written(tmp_path, '[review]\ninstructions = "Be brief."')
     found = load_roles(file, reserved_names=TAKEN)
     assert found["review"].instructions == "Be brief."
@@ -75,10 +75,10 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "fault"),
     [
-        ("[review", "not TOML"),
-        ('instructions = "x"', "`instructions` stands outside of a role"),
+        ("[review", "not valid TOML"),
+        ('instructions = "x"', "`instructions` is outside of a role"),
         ("[mine]", "[mine]: `instructions` are missing"),
         ('[mine]\ninstructions = " "', "`instructions` are missing"),
         ("[mine]\ninstructions = 5", "`instructions` are missing"),
@@ -87,9 +87,9 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
         ('["1st"]\ninstructions = "x"', "a name is a small letter"),
         (f'[{"a" * 32}]\ninstructions = "x"', "a name is a small letter"),
         ('["müll"]\ninstructions = "x"', "a name is a small letter"),
-        ('[status]\ninstructions = "x"', "[status]: this is the name of an order"),
-        ('[new]\ninstructions = "x"', "[new]: this is the name of an order"),
-        ('[mine]\ninstructions = "x"\nmodell = "y"', "`modell` means nothing here"),
+        ('[status]\ninstructions = "x"', "[status]: this is the name of a command"),
+        ('[new]\ninstructions = "x"', "[new]: this is the name of a command"),
+        ('[mine]\ninstructions = "x"\nmodell = "y"', "`modell` is not a key of a role"),
         ('[mine]\ninstructions = "x"\nmodel = 4', "`model`: give the name of a model"),
         ('[mine]\ninstructions = "x"\neffort = "huge"', "`effort`: give one of low, medium, high"),
         ('[mine]\ninstructions = "x"\neffort = 3', "`effort`: give one of low, medium, high"),
@@ -98,25 +98,31 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
         ('[mine]\ninstructions = "x"\ntools = [["view"]]\nfolder = "."', "`tools`: give a list"),
         ('[mine]\ninstructions = "x"\ntools = ["view"]', "give it as `folder`"),
         ('[mine]\ninstructions = "x"\nfolder = "."', "`folder`: give `tools`, too"),
-        ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "gone"', "no such folder"),
-        ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "\\u0000"', "no such folder"),
+        (
+            '[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "gone"',
+            "does not exist",
+        ),
+        (
+            '[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "\\u0000"',
+            "does not exist",
+        ),
         ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = 7', "give a path in quotes"),
     ],
 )
-def test_what_is_wrong_is_reported_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
+def test_a_fault_is_reported_with_its_remedy(tmp_path: Path, text: str, fault: str) -> None:
     faults = faults_of(written(tmp_path, text))
     assert len(faults) == 1, faults
     assert faults[0].startswith("ROLES_FILE (roles.toml): ")
-    assert said in faults[0]
+    assert fault in faults[0]
 
 
-def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     text = '[a]\neffort = "x"\n[B]\ninstructions = "y"\n[c]\ninstructions = "z"\ncolour = 1'
     faults = faults_of(written(tmp_path, text))
     assert [fault.split("]")[0].split("[")[-1] for fault in faults] == ["a", "a", "B", "c"]
 
 
-def test_there_is_a_bound_to_the_roles(tmp_path: Path) -> None:
+def test_the_number_of_roles_is_bounded(tmp_path: Path) -> None:
     one = '[r{number}]\ninstructions = "x"\n'
     text = "".join(one.format(number=number) for number in range(MAX_ROLES))
     assert len(load_roles(written(tmp_path, text), reserved_names=TAKEN)) == MAX_ROLES + len(

@@ -1,4 +1,4 @@
-"""Where spans of code begin is told from a line that grows as from the whole line."""
+"""Open code spans are the same for a growing line and for the whole line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def whole(line: str) -> list[int]:
 
 
 def _begun(line: str) -> Iterator[int]:
-    """The same, said in another way: each run, from the first, looks for the run that ends it
+    """The same in another form: each run, from the first, searches for the run that ends it
     (CommonMark 0.31, section 6.1)."""
     at = 0
     while (found := re.compile(r"\\.|(`+)").search(line, at)) is not None:
@@ -43,8 +43,8 @@ def test_spans_are_found_however_the_line_is_cut(pieces: list[str]) -> None:
 
 
 @given(LINES, LINES)
-def test_asking_on_the_way_changes_nothing(line: str, more: str) -> None:
-    """It is asked where a run is at its end."""
+def test_a_query_in_between_changes_nothing(line: str, more: str) -> None:
+    """A query comes where a run is at its end."""
     spans = OpenSpans()
     spans.advance(line)
     assert spans.open_lengths() == whole(line)

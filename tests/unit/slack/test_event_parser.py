@@ -1,4 +1,4 @@
-"""What Slack's events say, as the bot understands them."""
+"""Slack's events, as the bot parses them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_mention_in_a_channel_starts_a_thread_at_the_message_itself() -> None:
 
 
 def test_an_app_mention_event_is_the_same_mention() -> None:
-    """Slack tells of a mention twice, as `app_mention` and as `message`."""
+    """Slack sends a mention twice, as `app_mention` and as `message`."""
     event = message(type="app_mention", text="<@U0PILOT> what is Python?")
     del event["channel_type"]
     first = parse_event(payload(event), IDENTITY)
@@ -99,11 +99,11 @@ def test_a_thread_message_without_a_mention_is_a_follow_up() -> None:
 @pytest.mark.parametrize(
     "text", ["<@UBOB> can you look?", " <@UBOB|bob> hi", "<!here> look", "<!subteam^S1|@ops> hi"]
 )
-def test_a_thread_message_to_somebody_else_is_an_overheard_message(text: str) -> None:
+def test_a_thread_message_to_another_user_is_an_overheard_message(text: str) -> None:
     assert understood(text=text, thread_ts=ROOT).trigger is Trigger.OVERHEARD
 
 
-def test_a_mention_wins_over_addressing_somebody_else_first() -> None:
+def test_a_mention_wins_over_addressing_another_user_first() -> None:
     fact = understood(text="<@UBOB> ask <@U0PILOT> about it", thread_ts=ROOT)
     assert fact.trigger is Trigger.MENTION
     assert fact.text == "@UBOB ask @threadpilot about it"
@@ -128,7 +128,7 @@ def test_group_messages_and_private_channels_need_a_mention_like_channels(kind: 
 
 
 @pytest.mark.parametrize("subtype", ["file_share", "thread_broadcast", "me_message", None])
-def test_people_also_write_with_files_broadcasts_and_slash_me(subtype: str | None) -> None:
+def test_messages_with_files_broadcasts_and_slash_me_count(subtype: str | None) -> None:
     fact = understood(subtype=subtype, thread_ts=ROOT, text="<@U0PILOT> hi")
     assert fact.trigger is Trigger.MENTION
 
@@ -151,13 +151,13 @@ def test_people_also_write_with_files_broadcasts_and_slash_me(subtype: str | Non
     ],
 )
 def test_bots_and_notices_are_never_answered(more: dict[str, object]) -> None:
-    """Whatever they say, also when they mention us: two bots would talk for ever."""
+    """Also when they mention the bot: two bots would answer each other without end."""
     assert ignored(text="<@U0PILOT> hi", **more) != "malformed"
 
 
 @pytest.mark.parametrize("more", [{"bot_id": "BOTHER"}, {"subtype": "bot_message"}])
 def test_what_other_bots_say_in_threads_is_known_to_be_there(more: dict[str, object]) -> None:
-    """It may matter for the next question; what they say is not kept, nor ever an order."""
+    """It may matter for the next question; its text is not kept and is never a command."""
     fact = understood(text="<@U0PILOT> !stop", thread_ts=ROOT, **more)
     assert (fact.trigger, fact.text, fact.thread.root_ts) == (Trigger.BOT, "", ROOT)
     assert parse_message(fact, KnownNames()) == fact
@@ -186,7 +186,7 @@ def test_what_other_bots_say_in_threads_is_known_to_be_there(more: dict[str, obj
         {"type": None},
     ],
 )
-def test_a_message_without_its_channel_time_or_person_is_malformed(
+def test_a_message_without_its_channel_time_or_user_is_malformed(
     more: dict[str, object],
 ) -> None:
     assert ignored(**{"text": "<@U0PILOT> hi", **more}) == "malformed"
@@ -211,7 +211,7 @@ def test_the_workspace_is_the_one_we_are_installed_in() -> None:
 
 
 @pytest.mark.parametrize("field", ["user_team", "source_team", "team"])
-def test_a_person_of_another_workspace_is_external(field: str) -> None:
+def test_a_user_of_another_workspace_is_external(field: str) -> None:
     fact = (
         understood(text="<@U0PILOT> hi", team=None, **{field: "T0OUTSIDE"})
         if (field != "team")
@@ -228,7 +228,7 @@ def test_the_organization_in_place_of_the_workspace_is_not_another_one() -> None
     assert (fact.external, fact.user_team) == (False, "T0HOME")
 
 
-def test_a_person_whose_workspace_is_not_given_is_at_home() -> None:
+def test_a_user_without_a_given_workspace_is_not_external() -> None:
     assert not understood(text="<@U0PILOT> hi", team=None).external
 
 
@@ -257,13 +257,13 @@ def test_a_person_whose_workspace_is_not_given_is_at_home() -> None:
         ("<@U0PILOT>   two\nlines \n", "two\nlines"),
     ],
 )
-def test_the_words_are_those_that_people_see(text: str, words: str) -> None:
+def test_the_text_is_the_one_that_users_see(text: str, words: str) -> None:
     assert understood(text=text).text == words
 
 
 def test_a_bot_name_with_odd_characters_is_only_a_name() -> None:
-    us = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
-    fact = parse_event(payload(message(text="ask <@U0PILOT> again")), us)
+    identity = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
+    fact = parse_event(payload(message(text="ask <@U0PILOT> again")), identity)
     assert isinstance(fact, Message)
     assert fact.text == r"ask @pi\1lot again"
 
@@ -309,10 +309,10 @@ def test_an_edit_brings_the_new_words() -> None:
         ("D0ALICE", "<@U0PILOT> hi", "hi", False),
     ],
 )
-def test_an_edit_tells_whether_it_is_what_made_the_message_a_mention(
+def test_an_edit_shows_whether_it_made_the_message_a_mention(
     channel: str, now: str, before: object, mentions_us: bool
 ) -> None:
-    """In a direct message every message is for the bot; there is nothing to add."""
+    """Every direct message is for the bot; there is no mention to add."""
     person: dict[str, object] = {"user": "UALICE", "ts": TS, "thread_ts": ROOT}
     previous = None if before is None else {**person, "text": before}
     body = edit({**person, "text": now}, previous)
@@ -364,7 +364,7 @@ def test_an_edit_of_nothing_is_malformed(now: object) -> None:
     assert parse_event(edit(now, {}), IDENTITY) == MALFORMED
 
 
-def test_stop_names_the_thread_and_who_pressed_it() -> None:
+def test_stop_names_the_thread_and_its_user() -> None:
     event: dict[str, object] = {
         "type": "agent_session_stopped",
         "channel": "C0GENERAL",
@@ -399,7 +399,7 @@ def test_an_unknown_event_is_ignored_by_its_name() -> None:
 ANSWERING = replace(IDENTITY, answered_bots=frozenset({"B0LISTED", "U0LISTED"}))
 
 
-def said_by_a_bot(**more: object) -> object:
+def bot_message(**more: object) -> object:
     event = message(**({"bot_id": "B0LISTED", "text": "<@U0PILOT> what is it?"} | more))
     return parse_event(payload(event), ANSWERING)
 
@@ -417,7 +417,7 @@ def said_by_a_bot(**more: object) -> object:
 def test_a_bot_on_the_list_asks_when_it_mentions_us(
     more: dict[str, object], user: str, root: str
 ) -> None:
-    fact = said_by_a_bot(**more)
+    fact = bot_message(**more)
     assert isinstance(fact, Message)
     assert (fact.trigger, fact.user, fact.text) == (Trigger.BOT_MENTION, user, "what is it?")
     assert fact.thread.root_ts == root
@@ -436,21 +436,21 @@ def test_a_bot_on_the_list_asks_when_it_mentions_us(
 def test_a_bot_that_is_not_listed_or_does_not_mention_us_asks_nothing(
     more: dict[str, object],
 ) -> None:
-    assert isinstance(said_by_a_bot(**more), IgnoredEvent)
-    heard = said_by_a_bot(**more, thread_ts=ROOT)
-    assert isinstance(heard, Message)
-    assert (heard.trigger, heard.text) == (Trigger.BOT, "")
+    assert isinstance(bot_message(**more), IgnoredEvent)
+    event = bot_message(**more, thread_ts=ROOT)
+    assert isinstance(event, Message)
+    assert (event.trigger, event.text) == (Trigger.BOT, "")
 
 
 def test_our_own_messages_are_never_answered_not_even_when_we_are_on_the_list() -> None:
-    us = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
+    identity = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
     for own in ({"bot_id": "B0PILOT"}, {"user": "U0PILOT"}, {"user": "U0PILOT", "bot_id": "BX"}):
         event = message(text="<@U0PILOT> and?", thread_ts=ROOT, **own)
-        assert parse_event(payload(event), us) == IgnoredEvent(reason="own message")
+        assert parse_event(payload(event), identity) == IgnoredEvent(reason="own message")
 
 
 def test_what_a_bot_says_is_never_a_command() -> None:
-    fact = said_by_a_bot(text="<@U0PILOT> !reset")
+    fact = bot_message(text="<@U0PILOT> !reset")
     assert isinstance(fact, Message)
     assert parse_message(fact, KnownNames()) == fact
 
@@ -495,7 +495,7 @@ def test_a_known_event_with_anything_in_its_fields_is_never_an_error(
     assert fact is not None
 
 
-# Orders and lengths ------------------------------------------------------------------------------
+# Commands and lengths ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -507,16 +507,14 @@ def test_a_known_event_with_anything_in_its_fields_is_never_an_error(
         ("<@U0PILOT|pilot> admin limits <@UBOB|bob> 5", "limits @UBOB 5"),
     ],
 )
-def test_a_command_in_a_message_means_people_and_channels_by_their_ids(
-    text: str, words: str
-) -> None:
-    """Slack shows a name beside the id; names are nobody's to resolve."""
+def test_a_command_in_a_message_has_users_and_channels_by_their_ids(text: str, words: str) -> None:
+    """Slack sends a name beside the id; names are not looked up."""
     order = parse_message(understood(text=text), KnownNames())
     assert isinstance(order, Command)
     assert (order.name, order.args) == ("admin", words)
 
 
-def test_free_words_and_questions_name_people_and_channels_as_they_are_read() -> None:
+def test_free_text_and_questions_name_users_and_channels_as_they_are_read() -> None:
     order = parse_message(understood(text="<@U0PILOT> title: all of <#C0DEV|dev>"), KnownNames())
     assert isinstance(order, Command)
     assert order.args == "all of #dev"
@@ -530,7 +528,7 @@ def test_free_words_and_questions_name_people_and_channels_as_they_are_read() ->
 def test_what_is_longer_than_any_message_of_slacks_is_refused_for_its_length(
     repeated: str,
 ) -> None:
-    """Whatever it would come to when it were read: nobody reads it."""
+    """The markup is not parsed, so its text is not known."""
     text = "<@U0PILOT> " + repeated * (4_000_000 // len(repeated))
     fact = understood(text=text)
     assert fact.trigger is Trigger.MENTION

@@ -1,4 +1,4 @@
-"""A link that a model writes leads where it says, and everything else stays as it was written."""
+"""A link in a model's text leads where its label says, and all other text stays unchanged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.unit.chunk_strategies import in_chunks
 
 
 def sanitized_links(text: str, *pieces: str) -> str:
-    guard = LinkSanitizer()
-    return "".join([*map(guard.feed, (text, *pieces)), guard.flush()])
+    sanitizer = LinkSanitizer()
+    return "".join([*map(sanitizer.feed, (text, *pieces)), sanitizer.flush()])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def sanitized_links(text: str, *pieces: str) -> str:
         "vector<int> v; a < b; <div class=x> <a href='https://example.com'>",
     ],
 )
-def test_what_is_honest_stays_byte_for_byte(link: str) -> None:
+def test_a_verified_link_stays_byte_for_byte(link: str) -> None:
     assert sanitized_links(link) == link
 
 
@@ -89,8 +89,8 @@ def test_what_is_honest_stays_byte_for_byte(link: str) -> None:
         ("<mailto:x@evil.example|bank>", "<|m"),
     ],
 )  # fmt: skip
-def test_what_deceives_or_leads_to_no_page_is_no_link(link: str, inert: str) -> None:
-    """It stands there as it was written, with what it leads to for all to see."""
+def test_a_deceptive_link_or_one_to_no_page_is_defused(link: str, inert: str) -> None:
+    """It is shown as it was written, with its target visible."""
     shown = sanitized_links(link)
     assert inert.replace("|", WORD_JOINER) in shown
     assert shown.replace(WORD_JOINER, "") == link.replace(WORD_JOINER, "")
@@ -109,7 +109,7 @@ _CODE = "handlers[name](f'{x}') and std[a]::b and [x](javascript:1)"
         f"`a` and ``{_CODE} ` `` there",
     ],
 )
-def test_code_stays_byte_for_byte_for_people_copy_it(text: str) -> None:
+def test_code_stays_byte_for_byte_so_that_users_can_copy_it(text: str) -> None:
     assert sanitized_links(text) == text
 
 
@@ -145,8 +145,8 @@ def test_a_scheme_that_comes_in_pieces_is_waited_for() -> None:
 
 
 def test_a_link_that_never_ends_is_none_and_holds_nothing_up() -> None:
-    guard = LinkSanitizer()
-    given = guard.feed("[x](https://" + "a" * 2 * MAX_HELD_CHARS)
+    sanitizer = LinkSanitizer()
+    given = sanitizer.feed("[x](https://" + "a" * 2 * MAX_HELD_CHARS)
     assert given.startswith(f"[x]{WORD_JOINER}(https://aaa")
     assert len(given) > MAX_HELD_CHARS
 
@@ -174,23 +174,23 @@ def test_however_a_stream_cuts_a_link_it_is_judged_alike_and_nothing_else_change
 
 @given(pieces=in_chunks(texts))
 def test_only_what_may_become_a_link_is_held_back(pieces: list[str]) -> None:
-    guard = LinkSanitizer()
+    sanitizer = LinkSanitizer()
     taken = given_out = 0
     for piece in pieces:
         taken += len(piece)
-        given_out += len(guard.feed(piece))
+        given_out += len(sanitizer.feed(piece))
         assert taken - given_out <= MAX_HELD_CHARS + 2
 
 
 @pytest.mark.parametrize("hostile", ["[a](", "](", "<a", "[", "]:", "<https:", "[a](https://", "]"])
 def test_very_many_beginnings_are_read_to_the_end(hostile: str) -> None:
-    """A guard that looked at all that was said for each of them would not come to it in time."""
+    """A sanitizer that looked back at the whole text for each of them would not finish in time."""
     text = hostile * (200_000 // len(hostile))
     assert sanitized_links(text).replace(WORD_JOINER, "") == text
 
 
 def test_a_reply_shows_no_disguised_link_however_it_grows() -> None:
-    """Token by token, over parts, and in the end."""
+    """Token by token, across parts, and at the end."""
     text = "See [https://bank.example](https://evil.example) and @channel."
     whole = ReplyText()
     whole.complete(text, "")

@@ -1,4 +1,4 @@
-"""Cards, modals and pages keep to Slack's limits, and nothing in them is live but what we mean."""
+"""Cards, modals and pages keep Slack's limits, and only intended markup in them is active."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ people_write = st.text(
 
 
 def texts(block: object) -> Iterator[dict[str, object]]:
-    """Every text object inside."""
+    """Every text object in a block."""
     if isinstance(block, dict):
         if block.get("type") in ("plain_text", "mrkdwn"):
             yield block
@@ -50,7 +50,7 @@ def texts(block: object) -> Iterator[dict[str, object]]:
             yield from texts(inner)
 
 
-def test_a_command_by_slash_command_names_people_and_channels_by_their_ids() -> None:
+def test_a_slash_command_has_users_and_channels_by_their_ids() -> None:
     """With `should_escape` in the manifest Slack sends `<@U…|name>`; a question keeps the names."""
     body = {"user_id": "UALICE", "channel_id": "C0GENERAL", "trigger_id": "t"}
     given = parse_slash_command(
@@ -123,9 +123,7 @@ def test_a_note_with_an_impossible_place_is_no_place(parts: list[object]) -> Non
 
 
 @given(people_write, people_write)
-def test_a_question_in_the_channel_pings_nobody_but_names_the_asker(
-    question: str, about: str
-) -> None:
+def test_a_question_in_the_channel_mentions_only_its_asker(question: str, about: str) -> None:
     shown = question_message("UALICE", question, about)
     assert shown.startswith("<@UALICE> asks")
     assert LIVE.findall(shown) == ["<@"]
@@ -166,7 +164,7 @@ def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, 
     assert parse_command_press(body, IDENTITY) is None
 
 
-def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
+def test_a_long_message_is_quoted_in_part_with_a_note() -> None:
     chosen = parse_shortcut(
         {
             "user": {"id": "UALICE", "team_id": "T0SANDBOX"},
@@ -178,4 +176,4 @@ def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
     )
     assert chosen is not None
     assert chosen.target.clipped
-    assert "It is long" in json.dumps(about_modal(chosen.target))
+    assert "It's long" in json.dumps(about_modal(chosen.target))

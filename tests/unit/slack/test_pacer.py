@@ -1,4 +1,4 @@
-"""How often replies write and by which way, on a clock that is moved by hand."""
+"""How often replies write, and by which delivery, on a manual clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MANY = pytest.mark.parametrize(
 
 @dataclass(eq=False)
 class Written:
-    """A reply that always has something to say."""
+    """A reply that always has more text."""
 
     delivery: Delivery
     at: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class PacerFixture:
         self.replies: list[Written] = []
 
     def begin(self, wanted: Delivery, count: int = 1) -> list[Written]:
-        """So many replies begin; each by the way that it is given."""
+        """Start some replies, each with the delivery that the pacer chooses."""
         begun = [Written(wanted) for _ in range(count)]
         for reply in begun:
             way = self.pace.begin_message(reply, wanted)
@@ -59,7 +59,7 @@ class PacerFixture:
         return begun
 
     async def write(self, seconds: float) -> None:
-        """All of them write for so long."""
+        """Let all of them write for some time."""
         tasks = [asyncio.create_task(self._write(reply)) for reply in self.replies]
         for _ in range(int(seconds / POLL_SECONDS)):
             await self.clock.advance(POLL_SECONDS)
@@ -104,7 +104,7 @@ async def test_what_many_answers_say_is_shown_every_two_seconds_at_first(
 
 
 @MANY
-async def test_no_answer_stands_still_however_long_all_of_them_are(
+async def test_every_answer_keeps_growing_however_long_all_of_them_are(
     wanted: Delivery, count: int
 ) -> None:
     world = PacerFixture()
@@ -127,7 +127,7 @@ async def test_no_answer_stands_still_however_long_all_of_them_are(
 
 @MANY
 async def test_equal_replies_write_equally_often(wanted: Delivery, count: int) -> None:
-    """Give or take one in the time of an answer, and a few in minutes."""
+    """Within one write over an answer, and a few over minutes."""
     world = PacerFixture()
     replies = world.begin(wanted, count)
     await world.write(240)
@@ -173,7 +173,7 @@ async def test_where_streams_would_write_seldom_some_answers_come_by_edits() -> 
     assert ways.count(EDITS) == 3
 
 
-async def test_what_several_people_read_is_never_a_stream() -> None:
+async def test_an_answer_for_several_users_is_never_a_stream() -> None:
     assert {reply.delivery for reply in PacerFixture().begin(EDITS, 40)} == {EDITS}
 
 

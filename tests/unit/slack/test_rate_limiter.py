@@ -1,4 +1,4 @@
-"""What Slack takes of the workspace's calls is never gone beyond, and shared fairly by threads."""
+"""The workspace's calls never exceed Slack's rate limits, and threads share them fairly."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_call(
 
 
 async def exhausted(limiter: RateLimiter, method: str = EDIT, channel: str = "C1") -> None:
-    """Take every token that there is just now."""
+    """Take every token that is available now."""
     for _ in range(RATE_LIMITS[method].calls):
         assert await limiter.acquire(a_call("used up", method=method, channel=channel), 0.0) == 0.0
 
@@ -47,7 +47,7 @@ async def test_where_slack_takes_more_there_are_more_tokens() -> None:
 
 
 class Queue:
-    """Calls that wait, in the order in which they are made."""
+    """Waiting calls, in the order in which they are made."""
 
     def __init__(self, clock: ManualClock, budget: RateLimiter) -> None:
         self._clock = clock
@@ -121,7 +121,7 @@ async def test_what_ends_an_answer_goes_before_what_was_there_earlier() -> None:
 
 
 async def test_a_call_that_comes_late_is_still_one_of_its_minute() -> None:
-    """Slack counts where calls arrive, and one may be longer on its way than another."""
+    """Slack counts calls when they arrive, and one may travel longer than another."""
     clock = ManualClock()
     budget = RateLimiter(clock)
     await exhausted(budget)
@@ -233,7 +233,7 @@ async def test_a_line_in_which_no_turn_comes_in_time_is_left() -> None:
     assert len(queue.made) == 12
 
 
-async def test_whoever_gives_up_makes_room_for_the_next() -> None:
+async def test_a_call_that_is_cancelled_makes_room_for_the_next() -> None:
     clock = ManualClock()
     budget = RateLimiter(clock)
     queue = Queue(clock, budget)
@@ -269,14 +269,14 @@ async def test_channels_that_are_quiet_again_take_no_memory() -> None:
 
 
 def test_the_emulator_takes_as_much_of_every_method_as_the_bot_expects() -> None:
-    """Else what happens under Slack's limits would not be seen in it."""
+    """Otherwise the emulator would not show what happens at Slack's limits."""
     expected = {method: rule.calls * 60.0 / rule.seconds for method, rule in RATE_LIMITS.items()}
     assert {method: PER_MINUTE.get(method, SPECIAL) for method in RATE_LIMITS} == expected
 
 
 def test_every_method_that_the_bot_calls_has_its_tier() -> None:
-    """Whatever is called through a client's `calls` is named in the source as `web.<method>`; and
-    nothing is called beside them, but by who asks before there is a bot."""
+    """Each call through a client's `calls` is named in the source as `web.<method>`. No other call
+    is made, except for the identity before there is a bot."""
     known = {name for name in dir(AsyncWebClient) if not name.startswith("_")}
     called: set[str] = set()
     bare: set[str] = set()

@@ -1,4 +1,4 @@
-"""What the model writes cannot ping anybody, and stays what it is in every other respect."""
+"""A model's text cannot ping a user, and stays unchanged in every other respect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIVE = re.compile(
     r"|(?<![^\W_])@(?:channel|here|everyone)(?!_?[^\W_])",
     re.IGNORECASE,
 )
-"""Written down once more, apart from the code: ids are upper case, everything else in any case."""
+"""The same rule in another form than in the code: ids are upper case, all else in any case."""
 
 
 def live(text: str) -> list[str]:
@@ -80,8 +80,8 @@ def test_ordinary_code_stays_byte_for_byte(code: str) -> None:
 @given(pieces=in_chunks(texts))
 def test_no_chunking_lets_a_ping_through_and_nothing_else_changes(pieces: list[str]) -> None:
     text = "".join(pieces)
-    defanger = MentionEscaper()
-    out = "".join([*(defanger.feed(piece) for piece in pieces), defanger.flush()])
+    escaper = MentionEscaper()
+    out = "".join([*(escaper.feed(piece) for piece in pieces), escaper.flush()])
     assert out == escape_mentions(text)
     assert live(out) == []
     assert out.count(WORD_JOINER) >= text.count(WORD_JOINER)
@@ -91,18 +91,18 @@ def test_no_chunking_lets_a_ping_through_and_nothing_else_changes(pieces: list[s
 
 @given(pieces=in_chunks(texts))
 def test_only_a_short_undecided_tail_is_held_back(pieces: list[str]) -> None:
-    defanger = MentionEscaper()
+    escaper = MentionEscaper()
     taken = given_out = 0
     for piece in pieces:
         taken += len(piece)
-        given_out += len(defanger.feed(piece))
+        given_out += len(escaper.feed(piece))
         assert taken - given_out <= 11
 
 
 def test_a_tail_that_became_nothing_comes_at_the_end() -> None:
-    defanger = MentionEscaper()
-    assert defanger.feed("write to <!chan") == "write to "
-    assert defanger.flush() == "<!chan"
+    escaper = MentionEscaper()
+    assert escaper.feed("write to <!chan") == "write to "
+    assert escaper.flush() == "<!chan"
 
 
 def test_characters_that_no_message_can_hold_are_replaced_one_by_one() -> None:
@@ -110,6 +110,7 @@ def test_characters_that_no_message_can_hold_are_replaced_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("turning", list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
-def test_nothing_is_shown_in_another_order_than_it_stands_in(turning: str) -> None:
-    """Code that says one thing and does another; right-to-left scripts need none of these."""
+def test_characters_that_change_the_reading_order_are_replaced(turning: str) -> None:
+    """Code could show one thing and do another; right-to-left scripts need none of these
+    characters."""
     assert sanitize(f"if admin{turning}: \u05e9\u200f") == "if admin\ufffd: \u05e9\u200f"

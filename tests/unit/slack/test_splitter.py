@@ -1,4 +1,4 @@
-"""Long answers come in parts that each fit a message, with the text and the code fences whole."""
+"""Long answers come in parts that each fit a message; text and code fences stay whole."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def fed(draw: st.DrawFn) -> list[str]:
 @given(text=answers)
 def test_parts_fit_are_balanced_and_say_the_text(text: str) -> None:
     parts = split(text)
-    said = "".join(part.body.replace("@\u2060", "@") for part in parts)
-    assert said == text.replace("@\u2060", "@")
+    joined = "".join(part.body.replace("@\u2060", "@") for part in parts)
+    assert joined == text.replace("@\u2060", "@")
     for part in parts:
         assert len(part.closed_text) <= SMALL
         assert find_open_fence(part.closed_text) is None
@@ -59,8 +59,8 @@ def test_however_the_text_comes_the_parts_are_the_same(pieces: list[str]) -> Non
 
 
 @given(pieces=fed())
-def test_what_a_part_says_it_goes_on_saying(pieces: list[str]) -> None:
-    """A stream's text cannot be taken back: each look at a part begins with the look before."""
+def test_the_text_of_a_part_does_not_change(pieces: list[str]) -> None:
+    """Text in a stream cannot be changed: each view of a part begins with the view before."""
     splitter = Splitter(SMALL)
     seen: list[str] = []
     for piece in [*pieces, None]:
@@ -86,8 +86,8 @@ def test_parts_ended_early_still_say_the_text(pieces: list[str], every: int) -> 
             assert ended.is_final
             assert len(ended.text) == shown
     splitter.complete()
-    said = "".join(part.body.replace("@\u2060", "@") for part in splitter.parts)
-    assert said == "".join(pieces).replace("@\u2060", "@")
+    joined = "".join(part.body.replace("@\u2060", "@") for part in splitter.parts)
+    assert joined == "".join(pieces).replace("@\u2060", "@")
     assert all(len(part.closed_text) <= SMALL for part in splitter.parts)
     assert all(find_open_fence(part.closed_text) is None for part in splitter.parts)
 
@@ -178,7 +178,7 @@ def test_five_megabytes_are_split_quickly_enough_to_be_read() -> None:
 # The text of a reply ----------------------------------------------------------------------------
 
 
-def test_a_note_stands_apart_at_the_end() -> None:
+def test_a_note_is_set_apart_at_the_end() -> None:
     reply = ReplyText()
     reply.append_text("Half an ans")
     reply.complete("Half an answer", "Stopped.")
@@ -191,7 +191,7 @@ def test_a_note_without_an_answer_is_a_message_of_its_own() -> None:
     assert [part.closed_text for part in reply.parts] == ["_Ask <\u2060!channel> again._"]
 
 
-def test_text_taken_back_makes_room_for_the_text_that_counts() -> None:
+def test_replaced_text_makes_room_for_the_final_text() -> None:
     reply = ReplyText()
     reply.append_text("First try")
     reply.replace_text("")
@@ -201,7 +201,7 @@ def test_text_taken_back_makes_room_for_the_text_that_counts() -> None:
 
 
 @given(pieces=fed(), note=st.sampled_from(["", "Stopped."]))
-def test_the_end_says_the_whole_answer_whatever_was_said_on_the_way(
+def test_the_final_parts_hold_the_whole_answer_after_any_partial_text(
     pieces: list[str], note: str
 ) -> None:
     reply = ReplyText(SMALL)

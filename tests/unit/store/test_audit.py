@@ -1,4 +1,4 @@
-"""The audit as a chain: whatever is done to an entry by hand shows, and says which one it was."""
+"""Checks that a change of any audit entry is found, and which one it was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRIGGERS = ("audit_is_not_changed", "audit_is_not_deleted", "audit_is_not_replac
 
 @pytest.fixture
 def database() -> Iterator[sqlite3.Connection]:
-    """Five entries, and nothing left that keeps somebody from changing them."""
+    """Five entries, and no trigger that prevents a change."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         migrate(database)
         for number in range(1, 6):
@@ -46,7 +46,7 @@ def test_untouched_it_holds_to_its_newest_entry(database: sqlite3.Connection) ->
 
 
 def test_the_encoding_is_what_its_description_says(database: sqlite3.Connection) -> None:
-    """Hashes that are on record anywhere would no longer fit another one."""
+    """Recorded hashes would not fit another encoding."""
     append_entry(database, 1_790_000_009.5, "UADA", "model", "größer", 'a "word"')
     *_, before, newest = hashes(database)
     text = f'["{before}",6,1790000009.5,"UADA","model","gr\\u00f6\\u00dfer","a \\"word\\""]'
@@ -109,14 +109,14 @@ def test_an_entry_whose_own_hash_was_recreated_no_longer_bears_the_next_one(
     database: sqlite3.Connection,
 ) -> None:
     text = f'["{hashes(database)[1]}",3,1790000003.0,"UEVE","delete","s3","of UBOB"]'
-    anew = hashlib.sha256(text.encode("ascii")).hexdigest()
-    database.execute("UPDATE audit SET by = 'UEVE', hash = ? WHERE id = 3", (anew,))
+    recomputed = hashlib.sha256(text.encode("ascii")).hexdigest()
+    database.execute("UPDATE audit SET by = 'UEVE', hash = ? WHERE id = 3", (recomputed,))
     chain = verify_chain(database)
     assert (chain.valid_count, chain.first_break) == (3, ChainBreak.CHANGED)
 
 
 def test_an_end_that_was_cut_off_is_missed(database: sqlite3.Connection) -> None:
-    """SQLite itself remembers which numbers it gave."""
+    """SQLite itself keeps the highest number."""
     database.execute("DELETE FROM audit WHERE id > 3")
     chain = verify_chain(database)
     assert (chain.valid_count, chain.first_break) == (3, ChainBreak.GONE)
@@ -149,7 +149,7 @@ def test_an_empty_audit_holds() -> None:
 
 
 def test_adding_costs_the_same_however_much_is_on_it(database: sqlite3.Connection) -> None:
-    """By steps of SQLite's machine, which do not depend on how busy this one is."""
+    """By steps of SQLite's virtual machine, which do not depend on the load."""
 
     def steps() -> int:
         counted = 0

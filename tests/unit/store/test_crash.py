@@ -1,4 +1,4 @@
-"""What was acknowledged is there, whatever happens to the process or the disk."""
+"""Checks that what was acknowledged survives a crash of the process or an error of the disk."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def assert_sound(folder: Path) -> None:
 
 
 async def test_a_copy_taken_after_accepting_holds_the_message(tmp_path: Path) -> None:
-    """Nothing of it is still in the memory of the process only."""
+    """Nothing of it is only in the memory of the process."""
     async with open_store(tmp_path / "data", clock=ManualClock(), max_running_per_user=2) as store:
         await store.accept_message(make_message(1))
         shutil.copytree(tmp_path / "data", tmp_path / "copy")
@@ -131,7 +131,7 @@ async def test_killed_at_any_time_it_has_what_it_acknowledged(tmp_path: Path) ->
 
 
 async def test_a_frozen_process_still_holds_its_folder(tmp_path: Path) -> None:
-    """It comes back and goes on as if nothing had been, so nobody may have taken over."""
+    """It continues as before, so no other process may have claimed its turns."""
     with process(_FINISHES_LATE, tmp_path) as other:
         assert line_of(other) == "claimed"
         os.kill(other.pid, signal.SIGSTOP)
@@ -143,7 +143,7 @@ async def test_a_frozen_process_still_holds_its_folder(tmp_path: Path) -> None:
 
 
 async def test_a_frozen_process_cannot_end_what_was_taken_over(tmp_path: Path) -> None:
-    """Somebody impatient deleted the lock file of a process that hung, and started another."""
+    """An operator deleted the lock file of a process that hung, and started another."""
     with process(_FINISHES_LATE, tmp_path) as other:
         assert line_of(other) == "claimed"
         os.kill(other.pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""The data folder: private, one process's, and clear words when it cannot be used."""
+"""Checks the data folder: private, locked by one process, with clear errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def opened(folder: Path) -> AbstractAsyncContextManager[Store]:
 
 
 def connections_left_open() -> list[threading.Thread]:
-    """The driver's threads that do not end: each would hang the exit of the program."""
+    """Threads of the driver that do not end: each would block the exit of the program."""
     threads = [t for t in threading.enumerate() if "_connection_worker_thread" in t.name]
     for thread in threads:
         thread.join(timeout=5.0)
@@ -45,7 +45,7 @@ async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 
 async def test_what_others_could_read_is_taken_from_them(tmp_path: Path) -> None:
-    """A folder that was there before, and a backup that was put back, whatever the umask is."""
+    """A folder that existed before, and a restored backup, for any umask."""
     folder = tmp_path / "data"
     before = os.umask(0)
     try:
@@ -112,7 +112,7 @@ async def test_a_database_that_is_a_folder_is_refused(tmp_path: Path) -> None:
             pytest.fail("opened")
 
 
-AS_NOBODY = """
+AS_OTHER_ACCOUNT = """
 import asyncio, os, sys
 from pathlib import Path
 from bot.clock import SystemClock
@@ -136,10 +136,10 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         ended = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY, folder],
+            [sys.executable, "-c", AS_OTHER_ACCOUNT, folder],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-    assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout
+    assert "DATA_DIR must be a folder that the bot's account can write to" in ended.stdout
 
 
 async def test_the_queue_is_counted_right(tmp_path: Path) -> None:

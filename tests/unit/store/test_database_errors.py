@@ -1,5 +1,8 @@
-"""A database in trouble: what cannot be written is not called written, the words say what to do,
-and nothing is corrupt afterwards."""
+"""Checks a database in trouble.
+
+What cannot be written is not acknowledged, the error says what to do, and nothing is corrupt
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.write_queue import MAX_BATCH_SIZE, WriteQueue
 from tests.contracts.messages import make_message, ts_at
 from tests.unit.store.test_crash import assert_sound, line_of, process
-from tests.unit.store.test_data_dir import AS_NOBODY
+from tests.unit.store.test_data_dir import AS_OTHER_ACCOUNT
 
 PAGE = 4096
 
@@ -41,12 +44,12 @@ async def opened(folder: Path) -> AsyncIterator[Store]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Somebody else writes in the database, and takes their time."""
-    with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as somebody:
-        somebody.execute("BEGIN IMMEDIATE")
-        yield somebody
-        if somebody.in_transaction:
-            somebody.execute("ROLLBACK")
+    """Another program writes in the database, slowly."""
+    with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        yield program
+        if program.in_transaction:
+            program.execute("ROLLBACK")
 
 
 async def is_recorded(folder: Path, second: int) -> bool:
@@ -59,11 +62,11 @@ async def is_recorded(folder: Path, second: int) -> bool:
 
 async def test_a_lock_that_passes_is_waited_for(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        with locked(tmp_path) as somebody:
+        with locked(tmp_path) as program:
             accepting = asyncio.create_task(store.accept_message(make_message(1)))
             await asyncio.wait({accepting}, timeout=0.5)
             assert not accepting.done(), "it cannot be on disk"
-            somebody.execute("ROLLBACK")
+            program.execute("ROLLBACK")
             assert (await accepting).status is AcceptStatus.SCHEDULED
     assert_sound(tmp_path)
 
@@ -83,7 +86,7 @@ async def test_a_lock_that_stays_is_reported_and_what_was_not_written_can_be_bro
 async def test_who_waited_behind_a_lock_is_not_made_to_wait_for_it_once_more(
     tmp_path: Path,
 ) -> None:
-    """Whoever brings a message has ten seconds for it."""
+    """A message has ten seconds to be accepted."""
     async with opened(tmp_path) as store:
         with locked(tmp_path):
             first = asyncio.create_task(store.claim())
@@ -95,13 +98,13 @@ async def test_who_waited_behind_a_lock_is_not_made_to_wait_for_it_once_more(
             assert {type(task.exception()) for task in ended} == {StoreError}
             with pytest.raises(StoreError):
                 await store.accept_message(make_message(1))
-            # Somebody who came when the others were sent away waits for the lock on their own.
+            # A caller that came after the others had failed waits for the lock alone.
             assert asyncio.get_running_loop().time() - late > BUSY_TIMEOUT_SECONDS / 2
         assert (await store.accept_message(make_message(1))).status is AcceptStatus.SCHEDULED
 
 
 async def test_closing_behind_a_lock_is_bounded_and_everybody_is_notified(tmp_path: Path) -> None:
-    """However long the queue is: each commit would wait for the lock anew."""
+    """For a queue of any length: each commit would wait for the lock again."""
     many = 20 * MAX_BATCH_SIZE
     async with open_connection(tmp_path / DATABASE_NAME) as database:
         await database.execute("CREATE TABLE words (word TEXT)")
@@ -163,7 +166,7 @@ asyncio.run(main())
 
 
 def test_a_file_that_is_moved_away_under_the_bot_takes_nothing_more(tmp_path: Path) -> None:
-    """SQLite itself would go on, and the next start would know nothing of it."""
+    """SQLite itself would go on, and the next start would miss those writes."""
     folder, away = tmp_path / "data", tmp_path / "away.db"
     with process(_LOSES_ITS_FILE, folder) as other:
         assert line_of(other) == "accepted 1"
@@ -199,7 +202,7 @@ def test_a_database_that_may_only_be_read_gets_clear_words(what: str, words: str
         if what == "file":
             (folder / DATABASE_NAME).chmod(0o444)
         ended = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY, name],
+            [sys.executable, "-c", AS_OTHER_ACCOUNT, name],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         folder.chmod(0o700)
@@ -222,7 +225,7 @@ async def a_grown_database(folder: Path) -> None:
 
 
 async def test_a_damaged_page_is_noticed_at_the_start(tmp_path: Path) -> None:
-    """Before anything is added to what will be lost."""
+    """Before new data is added to what will be lost."""
     await a_grown_database(tmp_path)
     file = tmp_path / DATABASE_NAME
     pages = file.stat().st_size // PAGE
@@ -252,7 +255,7 @@ async def test_a_garbled_header_is_noticed_at_the_start(tmp_path: Path) -> None:
 
 
 async def test_a_large_database_does_not_hold_up_the_start(tmp_path: Path) -> None:
-    """What cannot be read through in time is not taken for damaged."""
+    """What cannot be read through in time does not count as damaged."""
     await a_grown_database(tmp_path)
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database:
         assert checks.find_damage(database, -1.0) is None
@@ -273,7 +276,7 @@ asyncio.run(main())
 def test_a_log_that_was_lost_takes_its_messages_along_and_nothing_else(
     tmp_path: Path, left: str
 ) -> None:
-    """Somebody tidies up after a crash, or copies the database without its log."""
+    """An operator cleans up after a crash, or copies the database without its log."""
     with process(_DIES_WITH_A_LOG, tmp_path) as other:
         assert line_of(other) == "accepted"
         os.kill(other.pid, signal.SIGKILL)

@@ -1,5 +1,8 @@
-"""How the database finds things: what happens at every message, and every page of a list, costs
-the same with a million turns and sessions on record as with a thousand."""
+"""Checks the query plans.
+
+What runs for every message, and every page of a list, costs the same with a million turns and
+sessions as with a thousand.
+"""
 
 from __future__ import annotations
 
@@ -174,7 +177,7 @@ def test_of_the_thread_whose_session_is_looked_up_an_index_tells_all(
 def test_a_page_of_sessions_is_found_in_its_order(
     database: sqlite3.Connection, wanted: SessionFilter, index: str
 ) -> None:
-    """Nothing is sorted but the page itself, and only what is on it is looked up."""
+    """Nothing is sorted but the page itself, and only its rows are looked up."""
     steps = plan(database, session_list.page_query(wanted))
     assert any(f"COVERING INDEX {index}" in step for step in steps), steps
     sorted_ = [number for number, step in enumerate(steps) if "TEMP B-TREE" in step]

@@ -1,4 +1,4 @@
-"""Whatever becomes of sessions, the days tell as many of them, in the same order, as there are."""
+"""Checks that the counts by day match the sessions, after any change."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def emptied() -> Iterator[sqlite3.Connection]:
 
 
 def change(database: sqlite3.Connection, what: str, *values: float) -> None:
-    """One change to a session; to the one that is picked, where there is one already."""
+    """One change to a session; to the picked one, if there is one already."""
     if what == "added":
         used, size = values
         ((number,),) = database.execute("SELECT coalesce(max(number), 0) FROM sessions").fetchall()

@@ -1,4 +1,4 @@
-"""Whatever is done with sessions, in whatever order, the record stays true."""
+"""Checks that the record stays true after any sequence of session operations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _World:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._second = 100
-        self._asked: list[int] = []
+        self._prompted: list[int] = []
 
     async def do(self, step: Step) -> None:
         what, place, which = step
@@ -65,7 +65,7 @@ class _World:
             session = await self._store.ensure_session(turn)
             await self._store.mark_prompted(turn)
             await self._store.append_history(turn, session.number, f"event-{turn.id}")
-            self._asked.append(turn.id)
+            self._prompted.append(turn.id)
             if not end:
                 return
             spent = TokenUsage(model="gpt", input_tokens=1)
@@ -73,7 +73,7 @@ class _World:
             await self._store.finish_turn(turn, TurnState.DONE)
 
     async def _compare(self, place: int, which: int) -> None:
-        """Put a question to two copies; with some, it is noted twice."""
+        """Put a question to two copies; with some, it is recorded twice."""
         self._second += 1
         wish = MessageOptions(compare_models=("gpt", "claude"))
         await self._store.accept_message(
@@ -101,7 +101,7 @@ class _World:
             candidates.append(
                 Candidate(label=label, session=copy.number, usage=spent, answer=f"Answer {label}.")
             )
-        self._asked.append(turn.id)
+        self._prompted.append(turn.id)
         for _ in range(1 + which % 2):
             await self._store.save_comparison(turn, source.number, candidates)
         spent = TokenUsage(input_tokens=4)
@@ -119,9 +119,9 @@ class _World:
             await self._store.attach(session.number, key)
         elif what == "fork":
             await self._fork(session, key, which)
-        elif what == "forget" and self._asked:
+        elif what == "forget" and self._prompted:
             await self._store.truncate_history(
-                session.number, self._asked[-1 - which % len(self._asked)]
+                session.number, self._prompted[-1 - which % len(self._prompted)]
             )
         elif what == "drop":
             await self._store.delete_sessions([session.number])
@@ -134,7 +134,7 @@ class _World:
             origin=SessionOrigin.FORK,
             thread=key,
             owner="U0BOB",
-            before_turn=self._asked[-1] if self._asked and which % 2 else 0,
+            before_turn=self._prompted[-1] if self._prompted and which % 2 else 0,
         )
         if which % 3 == 0:
             await self._store.attach(copy.number, key)

@@ -1,4 +1,4 @@
-"""The one writer: many writes to a commit, each its own success or failure."""
+"""Checks the write queue: many writes to a commit, each with its own success or failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add(*words: str) -> Write[str]:
 
 
 def echo_nothing(database: sqlite3.Connection) -> None:
-    """A write whose fault shows only when it is committed."""
+    """A write whose error shows only at the commit."""
     database.execute("PRAGMA defer_foreign_keys = ON")
     database.execute("INSERT INTO echoes VALUES ('never said')")
 
@@ -51,25 +51,25 @@ async def words(database: SqliteConnection) -> list[str]:
 async def test_what_comes_together_goes_in_one_commit(
     database: SqliteConnection, writer: WriteQueue
 ) -> None:
-    said: list[str] = []
-    await database.set_trace_callback(said.append)
+    statements: list[str] = []
+    await database.set_trace_callback(statements.append)
     answers = await asyncio.gather(*(writer.submit(add(f"{n:02}")) for n in range(20)))
     await database.set_trace_callback(None)  # type: ignore[arg-type]  # the way to end it
     assert answers == [f"{n:02}" for n in range(20)]
-    assert said.count("COMMIT") == 1
+    assert statements.count("COMMIT") == 1
 
 
 async def test_what_comes_a_moment_later_of_the_same_goes_in_the_same_commit(
     database: SqliteConnection, writer: WriteQueue
 ) -> None:
-    said: list[str] = []
-    await database.set_trace_callback(said.append)
+    statements: list[str] = []
+    await database.set_trace_callback(statements.append)
     first = asyncio.create_task(writer.submit(add("first")))
     for _ in range(BATCHING_LOOP_ITERATIONS // 2):
         await asyncio.sleep(0)
     assert [*await asyncio.gather(first, writer.submit(add("second")))] == ["first", "second"]
     await database.set_trace_callback(None)  # type: ignore[arg-type]  # the way to end it
-    assert said.count("COMMIT") == 1
+    assert statements.count("COMMIT") == 1
 
 
 async def test_a_failing_write_leaves_its_neighbours_alone(
@@ -102,7 +102,7 @@ async def test_a_failing_commit_fails_all_that_it_holds(
 async def test_a_full_disk_fails_the_commit_and_passes(
     database: SqliteConnection, writer: WriteQueue
 ) -> None:
-    """SQLite undoes the whole transaction by itself then: nobody may be told that it is kept."""
+    """SQLite then rolls back the whole transaction: no write of it may be acknowledged."""
     ((pages,),) = await database.execute_fetchall("PRAGMA page_count")
     await database.execute_fetchall(f"PRAGMA max_page_count = {pages}")
     outcomes = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Who looks at the bot from outside: bounded numbers, and packages that may be missing."""
+"""Tests metrics with bounded labels, and telemetry whose packages may be missing."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_turn_that_may_have_shown_something_before_is_not_timed_to_its_f
     assert number(metrics, "threadpilot_turn_wait_seconds_count") == 0
 
 
-def test_a_clock_that_is_put_back_makes_no_negative_times() -> None:
+def test_a_clock_that_is_set_back_causes_no_negative_times() -> None:
     metrics = PrometheusTelemetry(ManualClock(now=1_000.0))
     metrics.record_turn_ended(a_turn(ManualClock(now=2_000.0)), TurnState.DONE)
     assert number(metrics, "threadpilot_turn_seconds_sum", state="done") == 0
@@ -99,7 +99,7 @@ def test_models_beyond_the_first_are_counted_together() -> None:
     )
 
 
-def test_what_is_not_said_to_have_ended_well_counts_as_given_up() -> None:
+def test_an_observation_without_an_outcome_counts_as_given_up() -> None:
     metrics = PrometheusTelemetry(ManualClock())
     with pytest.raises(asyncio.CancelledError), metrics.observe_api_call("chat.update"):
         raise asyncio.CancelledError
@@ -148,12 +148,12 @@ async def test_a_gauge_that_cannot_be_read_is_unknown_and_no_old_number() -> Non
     assert registry.get_sample_value("threadpilot_turns_running") == 2
 
 
-async def test_nobody_looks_and_no_port_is_opened_unless_it_is_asked_for() -> None:
+async def test_without_settings_there_is_no_telemetry_and_no_open_port() -> None:
     async with open_telemetry(
         clock=SystemClock(), metrics_host="127.0.0.1", metrics_port=0, otlp_endpoint=""
-    ) as watching:
-        assert watching.telemetry is NULL_TELEMETRY
-        assert watching.server is None
+    ) as telemetry_setup:
+        assert telemetry_setup.telemetry is NULL_TELEMETRY
+        assert telemetry_setup.server is None
 
 
 # The packages for traces are an extra ------------------------------------------------------------
@@ -184,7 +184,7 @@ _MISSING = "sys.modules['opentelemetry'] = None  # as if it were not installed"
 
 
 def opened(*, endpoint: str, missing: str = "") -> list[str]:
-    """What opening says in a process of its own, and then which of the packages it imported."""
+    """The output of opening telemetry in a separate process, and the packages that it imported."""
     program = _OPEN.format(endpoint=endpoint, missing=missing)
     done = subprocess.run(
         [sys.executable, "-c", program],

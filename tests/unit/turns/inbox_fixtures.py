@@ -1,6 +1,6 @@
-"""An inbox on a real database, with a Slack that takes notes and a handler that does as it is told.
+"""An inbox on a real database, with a fake Slack that records and a handler that tests control.
 
-The handler and Slack are the two ends of the inbox: what is tested is all that lies between.
+The handler and Slack are the two ends of the inbox: tests cover all that is between them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ACCEPT, CLAIM, END = "INSERT", "UPDATE OF epoch", "UPDATE OF ended"
 
 
 class FakeSlack:
-    """Takes down what is shown beside the turns: (what, ts)."""
+    """Records indicators and notices as (text, ts)."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, str]] = []
-        self.idle: list[str] = []  # the threads whose status was taken back
-        self.deaf = 0  # so many of the next whispers it does not take
-        self.troubled: list[SlackError] = []  # what comes of the next tries to take something back
-        self.late = 0  # so many of the tries after these come to nothing yet
+        self.idle: list[str] = []  # roots of threads whose status was cleared
+        self.failing_notices = 0  # number of next notices that fail
+        self.troubled: list[SlackError] = []  # errors of the next removals
+        self.late = 0  # number of removals after these that do nothing yet
         self.marking = 0
         self.marks_may_go = asyncio.Event()
         self.marks_may_go.set()
@@ -43,14 +43,14 @@ class FakeSlack:
         return True
 
     async def remove_waiting_reaction(self, message: Message) -> bool:
-        if gone := self._can_clear():
+        if cleared := self._can_clear():
             self.shown.append(("unmark", message.ts))
-        return gone
+        return cleared
 
     async def clear_status(self, thread: ThreadKey) -> bool:
-        if gone := self._can_clear():
+        if cleared := self._can_clear():
             self.idle.append(thread.root_ts)
-        return gone
+        return cleared
 
     def _can_clear(self) -> bool:
         if self.troubled:
@@ -61,8 +61,8 @@ class FakeSlack:
         return True
 
     async def post_notice(self, message: Message, text: str) -> bool:
-        if self.deaf:
-            self.deaf -= 1
+        if self.failing_notices:
+            self.failing_notices -= 1
             return False
         self.shown.append((text, message.ts))
         return True
@@ -73,27 +73,27 @@ class FakeSlack:
         participants: frozenset[str],  # noqa: ARG002 # the port's
         previous_parts: Sequence[ReplyPart] = (),  # noqa: ARG002 # the port's
     ) -> AbstractAsyncContextManager[Reply]:
-        raise AssertionError("replies are the handler's business")
+        raise AssertionError("the handler opens replies")
 
     async def fetch_participants(self, thread: ThreadKey) -> frozenset[str]:  # noqa: ARG002 # the port's
-        raise AssertionError("who takes part is the handler's business")
+        raise AssertionError("the handler fetches participants")
 
 
 class FakeTurnHandler:
-    """Does with a turn what its message says; "hold" waits until it is let go."""
+    """Does with a turn what its message says; "hold" waits for `released`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.taken: list[Turn] = []
-        self.settled: list[Turn] = []
-        self.let_go = asyncio.Event()
+        self.processed: list[Turn] = []
+        self.recovered: list[Turn] = []
+        self.released = asyncio.Event()
         self.recorded = asyncio.Event()
         self.slack_is_back = False
         self.running = 0
         self.most_running = 0
 
     async def process(self, turn: Turn) -> bool:
-        self.taken.append(turn)
+        self.processed.append(turn)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -101,51 +101,51 @@ class FakeTurnHandler:
         finally:
             self.running -= 1
 
-    async def _do(self, turn: Turn, what: str) -> bool:
-        if "hold" in what:
-            await self.let_go.wait()
-        if "cling" in what:
+    async def _do(self, turn: Turn, text: str) -> bool:
+        if "hold" in text:
+            await self.released.wait()
+        if "cling" in text:
             await self._ignore_cancellation()
-        if "give way" in what and not await self._store.mark_prompted(turn):
+        if "give way" in text and not await self._store.mark_prompted(turn):
             await self._store.requeue(turn)
             return False
-        if "record" in what:
+        if "record" in text:
             await self._store.record_result(
                 turn, TurnResult(state=TurnState.DONE, answer="Python is a language.")
             )
             self.recorded.set()
-        if "hang" in what:
+        if "hang" in text:
             await asyncio.Event().wait()
-        if "fall" in what:
-            raise RuntimeError("the handler fell")
-        if "no Slack" in what:
+        if "fail" in text:
+            raise RuntimeError("the handler failed")
+        if "no Slack" in text:
             raise SlackError("unreachable")
-        if "no model" in what:
+        if "no model" in text:
             raise AgentError(AgentErrorKind.RATE_LIMIT, "429")
-        return "leave open" not in what and await self._store.finish_turn(turn, TurnState.DONE)
+        return "leave open" not in text and await self._store.finish_turn(turn, TurnState.DONE)
 
     async def _ignore_cancellation(self) -> None:
-        """Wait like "hold" and then, cut short, for a Slack that does not answer."""
+        """Wait like "hold" and, after a cancellation, for a Slack that does not answer."""
         try:
-            await self.let_go.wait()
+            await self.released.wait()
         except asyncio.CancelledError:
             await asyncio.Event().wait()
 
     async def finish_interrupted(self, turn: Turn) -> bool:
-        self.settled.append(turn)
-        if "never settle" in turn.message.text:
+        self.recovered.append(turn)
+        if "never recover" in turn.message.text:
             await asyncio.Event().wait()
         if "no Slack either" in turn.message.text and not self.slack_is_back:
             raise SlackError("unreachable")
-        if "cannot settle" in turn.message.text:
-            raise RuntimeError("the handler fell again")
+        if "cannot recover" in turn.message.text:
+            raise RuntimeError("the handler failed again")
         return await self._store.finish_turn(
             turn, turn.result.state if turn.result else TurnState.LOST
         )
 
 
 class InboxFixture:
-    """Everything around one inbox."""
+    """An inbox with its store, clock, Slack and handler."""
 
     def __init__(
         self, store: Store, clock: ManualClock, folder: Path, max_turns: int, drain_seconds: float
@@ -164,8 +164,8 @@ class InboxFixture:
         )
         self._file = folder / "threadpilot.db"
 
-    async def passing(self, holds: Callable[[], bool]) -> None:
-        """Wait for a condition while moments pass (`bot.turns.queue_notices.MOMENT_SECONDS`)."""
+    async def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait for a condition while the clock advances by indicator delays."""
         async with asyncio.timeout(20):
             while not holds():
                 await self.clock.advance(INDICATOR_DELAY_SECONDS)
@@ -176,7 +176,7 @@ class InboxFixture:
         return None if turn is None else turn.state
 
     async def ended(self, message: Message) -> TurnState:
-        """The state that a message ends in."""
+        """The final state of the turn of a message."""
         async with asyncio.timeout(20):
             while True:
                 state = await self.state(message)
@@ -184,14 +184,14 @@ class InboxFixture:
                     return state
                 await asyncio.sleep(0.002)
 
-    def spoil(self, doing: str) -> None:
-        """Make the database refuse to do something: ACCEPT, CLAIM or END."""
+    def break_database(self, operation: str) -> None:
+        """Make the database refuse an operation: ACCEPT, CLAIM or END."""
         self._execute(
-            f"CREATE TRIGGER trouble BEFORE {doing} ON turns BEGIN SELECT RAISE(ABORT, 'no'); END"
+            f"CREATE TRIGGER fault BEFORE {operation} ON turns BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
 
-    def mend(self) -> None:
-        self._execute("DROP TRIGGER trouble")
+    def repair_database(self) -> None:
+        self._execute("DROP TRIGGER fault")
 
     def _execute(self, statement: str) -> None:
         with closing(sqlite3.connect(self._file, isolation_level=None)) as database:
@@ -202,7 +202,7 @@ class InboxFixture:
 async def inbox_fixture(
     folder: Path, *, max_turns: int = 4, thread_queue: int = 9, drain_seconds: float = 20.0
 ) -> AsyncIterator[InboxFixture]:
-    """A world on the database in a folder; the same again when it is entered again."""
+    """An inbox on the database in a folder; entered again, it has the same database."""
     clock = ManualClock()
     async with open_store(
         folder, clock=clock, max_running_per_user=2, max_waiting_per_thread=thread_queue
@@ -213,5 +213,5 @@ async def inbox_fixture(
 async def wait_until(holds: Callable[[], bool]) -> None:
     """Wait for a condition, with a bound."""
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 # what is waited for has no event to it
+        while not holds():  # noqa: ASYNC110 # the condition has no event
             await asyncio.sleep(0.002)

@@ -1,4 +1,4 @@
-"""The answer grows as the session says, and what is shown can be kept equal to it."""
+"""The answer buffer follows the events of a session, and a shown text can follow the buffer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ steps = st.lists(
 
 
 @given(steps)
-def test_what_is_shown_is_the_answer_whatever_the_session_does(steps: list[Step]) -> None:
-    """`add`'s pieces appended, and replaced where told to, always equal the answer's text."""
+def test_deltas_and_replacements_always_equal_the_answer(steps: list[Step]) -> None:
+    """The deltas of `add`, appended and replaced on request, always equal the answer."""
     answer, shown, current = AnswerBuffer(), "", ""
     for what, text in steps:
         if what == "add":
@@ -38,7 +38,7 @@ def test_what_is_shown_is_the_answer_whatever_the_session_does(steps: list[Step]
         assert shown == answer.text
 
 
-def test_several_messages_of_the_model_stand_apart() -> None:
+def test_several_messages_of_the_model_are_separated() -> None:
     answer = AnswerBuffer()
     answer.add("Let me look.")
     assert answer.complete_current("Let me look.") is False
@@ -47,14 +47,14 @@ def test_several_messages_of_the_model_stand_apart() -> None:
     assert answer.text == "Let me look.\n\nIt is 42."
 
 
-def test_the_settled_text_is_the_truth() -> None:
+def test_the_complete_text_replaces_the_deltas() -> None:
     answer = AnswerBuffer()
     answer.add("It is 4")
     assert answer.complete_current("It is 42.") is True
     assert answer.text == "It is 42."
 
 
-def test_a_retried_call_takes_back_only_its_own_text() -> None:
+def test_a_retried_call_discards_only_its_own_text() -> None:
     answer = AnswerBuffer()
     answer.complete_current("First.")
     answer.add("half a sec")

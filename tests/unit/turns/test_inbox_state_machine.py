@@ -1,9 +1,9 @@
-"""Whatever comes in whatever order: each accepted message is brought to an end exactly once, one at
-a time in its thread, in the order in which they were written among those that wait.
+"""In any order of events, each accepted message ends exactly once.
 
-Messages, repeats, deletions, handlers that fail, orderly restarts and kills are put together at
-random. A kill is what the disk holds at that moment: the files are copied, and the bot that is left
-behind on the old ones goes on unheard.
+Its thread has one running turn at a time, and waiting turns run in the order of their messages.
+Messages, duplicates, deletions, failing handlers, restarts and kills are combined at random. A kill
+is the state of the disk at that moment: the files are copied, and the old bot goes on with the old
+files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.unit.turns.inbox_fixtures import FakeSlack
 
 ROOTS = (100, 200, 300)
 
-# The database itself takes down each end, whoever brings it about.
+# The database itself records each end, with any cause.
 COUNT_ENDS = (
     "CREATE TABLE ends (turn INTEGER)",
     """
@@ -42,7 +42,7 @@ COUNT_ENDS = (
 
 
 class ObservedHandler:
-    """A handler that ends turns when it is told how, and watches what it is given."""
+    """A handler that ends turns as a test says, and checks the turns that it gets."""
 
     def __init__(self, store: Store, accepted: dict[str, Message]) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class ObservedHandler:
     async def process(self, turn: Turn) -> bool:
         if not await self._store.mark_prompted(turn):
             return False
-        # Before anything else goes on: who is accepted from here on need not be before this one.
+        # Before the next await: messages accepted after this may come after this turn.
         mine = turn.message
         earlier = [
             other
@@ -81,7 +81,7 @@ class ObservedHandler:
                 how = await self.held[thread]
             finally:
                 del self.held[thread]
-        if how == "record, then fall":
+        if how == "record, then fail":
             await self._store.record_result(
                 turn, TurnResult(state=state, answer="Python is a language.")
             )
@@ -128,7 +128,7 @@ class InboxMachine(RuleBasedStateMachine):
         user=st.sampled_from(["U0ALICE", "U0BOB", "U0CAROL"]),
         delivery=st.sampled_from(["a", "b"]),
     )
-    def somebody_writes(self, root: int, second: int, user: str, delivery: str) -> None:
+    def user_writes(self, root: int, second: int, user: str, delivery: str) -> None:
         event_id = f"Ev{root + second}{delivery}"
         self.loop.run(
             self._write(make_message(root + second, root=root, user=user, event_id=event_id))
@@ -146,26 +146,26 @@ class InboxMachine(RuleBasedStateMachine):
         await self._let_others_go()
 
     @rule(root=st.sampled_from(ROOTS), second=st.integers(0, 6))
-    def somebody_deletes(self, root: int, second: int) -> None:
+    def user_deletes(self, root: int, second: int) -> None:
         message = make_message(root + second, root=root)
         key = message.thread
         self.loop.run(self.inbox.handle_deletion(key.team, key.channel, message.ts))
 
     @rule(
         root=st.sampled_from(ROOTS),
-        how=st.sampled_from(["end", "end", "fall", "record, then fall", "leave open"]),
+        how=st.sampled_from(["end", "end", "fail", "record, then fail", "leave open"]),
     )
     def a_handler_gets_through(self, root: int, how: str) -> None:
         self.loop.run(self._get_through(str(make_message(root).thread), how))
 
     async def _get_through(self, thread: str, how: str) -> None:
-        told = self.handler.held.get(thread)
-        if told is not None and not told.done():
-            told.set_result(how)
+        held = self.handler.held.get(thread)
+        if held is not None and not held.done():
+            held.set_result(how)
         await self._let_others_go()
 
     async def _let_others_go(self) -> None:
-        """Be the last in the line of those who write, a few times over."""
+        """Wait for the write queue a few times."""
         for message in list(self.accepted.values())[:1] * 4:
             await self.store.accept_message(message)
 
@@ -207,9 +207,9 @@ class InboxMachine(RuleBasedStateMachine):
 
     async def _all_end(self) -> None:
         self.handler.hurry = True
-        for told in self.handler.held.values():
-            if not told.done():
-                told.set_result("end")
+        for held in self.handler.held.values():
+            if not held.done():
+                held.set_result("end")
         async with asyncio.timeout(20):
             for message in self.accepted.values():
                 while not await self._has_ended(message):  # noqa: ASYNC110 # no event says so

@@ -1,5 +1,4 @@
-"""A turn waits for the orders of its thread that were given before it: it is shown as waiting, it
-begins as soon as they are carried out, and after a bounded time in any case."""
+"""A turn waits for earlier commands of its thread, for a bounded time, and is marked as queued."""
 
 from __future__ import annotations
 
@@ -23,29 +22,29 @@ async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
 
 
 async def hold(world: InboxFixture, second: float, *, seconds: float = 300.0) -> str:
-    """An order in the thread that begins at second 1."""
+    """A command in the thread of the message at second 1."""
     order = command(second)
     lasting = held_message(second, until=world.clock.now() - BEGIN + seconds)
     assert await world.store.accept_command(order, lasting)
     return order.key
 
 
-async def test_it_waits_shown_so_and_begins_as_soon_as_the_order_is_carried_out(
+async def test_a_turn_is_marked_and_starts_when_the_command_is_done(
     world: InboxFixture,
 ) -> None:
-    """Without anybody looking for it half a minute later."""
+    """At once, not with the next poll half a minute later."""
     key = await hold(world, 2)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
-        await world.passing(lambda: ("mark", ts_at(3)) in world.slack.shown)
-        assert world.handler.taken == []
+        await world.wait_until(lambda: ("mark", ts_at(3)) in world.slack.shown)
+        assert world.handler.processed == []
         await world.store.release_hold(key)
         world.inbox.wake()
         assert await world.ended(make_message(3, root=1)) is TurnState.DONE
     assert world.clock.monotonic() < POLL_SECONDS
 
 
-async def test_others_go_on_meanwhile(world: InboxFixture) -> None:
+async def test_other_threads_are_not_held(world: InboxFixture) -> None:
     await hold(world, 2)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
@@ -55,7 +54,7 @@ async def test_others_go_on_meanwhile(world: InboxFixture) -> None:
         assert await world.state(make_message(3, root=1)) is TurnState.WAITING
 
 
-async def test_one_that_was_begun_with_gives_way_to_a_command_that_comes_late(
+async def test_a_started_turn_is_requeued_for_a_late_command(
     world: InboxFixture,
 ) -> None:
     late = make_message(3, root=1, text="hold, then give way")
@@ -63,28 +62,28 @@ async def test_one_that_was_begun_with_gives_way_to_a_command_that_comes_late(
         await world.inbox.enqueue(late)
         await wait_until(lambda: world.inbox.running_count == 1)
         key = await hold(world, 2)
-        world.handler.let_go.set()
+        world.handler.released.set()
         await wait_until(lambda: world.inbox.running_count == 0)
         assert await world.state(late) is TurnState.WAITING
         await world.store.finish_command(key)
         world.inbox.wake()
         assert await world.ended(late) is TurnState.DONE
-    assert len(world.handler.taken) == 2
+    assert len(world.handler.processed) == 2
 
 
-async def test_a_command_that_hangs_is_not_waited_for_without_end(world: InboxFixture) -> None:
+async def test_a_hanging_command_holds_a_turn_for_a_bounded_time(world: InboxFixture) -> None:
     await hold(world, 2, seconds=60)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
         async with asyncio.timeout(20):
-            while not world.handler.taken:
+            while not world.handler.processed:
                 await world.clock.advance(1)
                 await asyncio.sleep(0.002)
         assert world.clock.monotonic() >= 60
         assert await world.ended(make_message(3, root=1)) is TurnState.DONE
 
 
-async def test_at_the_next_start_it_waits_still(tmp_path: Path) -> None:
+async def test_a_held_turn_still_waits_after_a_restart(tmp_path: Path) -> None:
     async with inbox_fixture(tmp_path) as world:
         key = await hold(world, 2)
         await world.inbox.enqueue(make_message(3, root=1))

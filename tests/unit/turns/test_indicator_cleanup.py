@@ -1,4 +1,4 @@
-"""What is shown for a time is taken back until it is done: over trouble, over restarts."""
+"""Stale indicators are removed with retries, over failures and restarts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.contracts.messages import make_message, ts_at
 from tests.unit.turns.inbox_fixtures import InboxFixture, inbox_fixture, wait_until
 
 DOWN = 40
-"""So many tries come to nothing: more than half an hour of them."""
+"""Number of failing tries: more than half an hour of them."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def trouble() -> SlackError:
 
 
 async def left_behind(store: Store, second: float = 1) -> None:
-    """A turn ends, and its thread may still show work."""
+    """A turn ends, and its thread may still show a status."""
     await store.accept_message(make_message(second))
     turn = (await store.claim()).turn
     assert turn is not None
@@ -41,19 +41,19 @@ async def left_behind(store: Store, second: float = 1) -> None:
 
 
 async def a_marked_one_ends(world: InboxFixture) -> None:
-    """A message waits, is marked, and answered."""
+    """A message is queued, marked and answered."""
     await world.inbox.enqueue(make_message(1, text="hold"))
     await world.inbox.enqueue(make_message(2, root=1))
-    await world.passing(lambda: ("mark", ts_at(2)) in world.slack.shown)
-    world.handler.let_go.set()
+    await world.wait_until(lambda: ("mark", ts_at(2)) in world.slack.shown)
+    world.handler.released.set()
     await world.ended(make_message(2))
 
 
-async def test_a_mark_is_taken_back_however_long_slack_is_in_trouble(world: InboxFixture) -> None:
+async def test_a_reaction_is_removed_after_a_long_slack_failure(world: InboxFixture) -> None:
     world.slack.troubled = [trouble() for _ in range(DOWN)]
     async with world.inbox.dispatch_turns():
         await a_marked_one_ends(world)
-        await world.passing(lambda: ("unmark", ts_at(2)) in world.slack.shown)
+        await world.wait_until(lambda: ("unmark", ts_at(2)) in world.slack.shown)
         await wait_until_none_left(world)
     assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
     assert world.clock.monotonic() > DOWN / 2 * indicator_cleanup.RETRY_MAX_SECONDS / 2, (
@@ -61,10 +61,10 @@ async def test_a_mark_is_taken_back_however_long_slack_is_in_trouble(world: Inbo
     )
 
 
-async def test_a_mark_that_was_not_taken_back_before_a_restart_is_so_after_it(
+async def test_a_reaction_left_by_a_restart_is_removed_after_it(
     tmp_path: Path,
 ) -> None:
-    """Though its message has been answered, and nobody looks at that any more."""
+    """Although its message was answered before the restart."""
     async with inbox_fixture(tmp_path) as world, world.inbox.dispatch_turns():
         world.slack.troubled = [trouble() for _ in range(1_000)]
         await a_marked_one_ends(world)
@@ -75,10 +75,10 @@ async def test_a_mark_that_was_not_taken_back_before_a_restart_is_so_after_it(
             assert world.slack.shown == expected
 
 
-async def test_a_mark_that_slack_surely_did_not_take_is_not_taken_back(
+async def test_a_reaction_that_slack_refused_is_not_removed(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fewer can be taken back in a minute than set: none is to be lost on it."""
+    """Slack allows fewer removals a minute than additions: none is wasted."""
 
     async def refuses(_: object) -> bool:
         world.slack.marking += 1
@@ -88,9 +88,9 @@ async def test_a_mark_that_slack_surely_did_not_take_is_not_taken_back(
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(1, text="hold"))
         await world.inbox.enqueue(make_message(2, root=1))
-        await world.passing(lambda: world.slack.marking == 1)
+        await world.wait_until(lambda: world.slack.marking == 1)
         await wait_until_recorded_as_cleared(world)
-        world.handler.let_go.set()
+        world.handler.released.set()
         await world.ended(make_message(2))
     assert world.slack.shown == []
 
@@ -104,7 +104,7 @@ async def wait_until_recorded_as_cleared(world: InboxFixture) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_a_status_that_a_turn_left_is_taken_back_while_the_bot_runs(
+async def test_a_status_that_a_turn_left_is_cleared_while_the_bot_runs(
     world: InboxFixture,
 ) -> None:
     async with world.inbox.dispatch_turns():
@@ -115,7 +115,7 @@ async def test_a_status_that_a_turn_left_is_taken_back_while_the_bot_runs(
     assert world.slack.idle == [ts_at(1)]
 
 
-async def test_the_status_of_what_ran_when_the_bot_was_killed_is_taken_back(
+async def test_the_status_of_a_killed_turn_is_cleared(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path) as world:
@@ -127,7 +127,7 @@ async def test_the_status_of_what_ran_when_the_bot_was_killed_is_taken_back(
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_the_status_of_what_was_cut_short_and_then_deleted_is_taken_back(
+async def test_the_status_of_a_cancelled_and_deleted_turn_is_cleared(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path, drain_seconds=0) as world, world.inbox.dispatch_turns():
@@ -140,7 +140,7 @@ async def test_the_status_of_what_was_cut_short_and_then_deleted_is_taken_back(
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(
+async def test_an_indicator_that_cannot_be_removed_yet_does_not_delay_others(
     world: InboxFixture,
 ) -> None:
     for second in (1, 2):
@@ -154,7 +154,7 @@ async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(
     assert world.slack.idle == [ts_at(2), ts_at(1)]
 
 
-async def test_one_that_slack_has_trouble_with_for_ever_does_not_hold_up_the_others(
+async def test_an_indicator_that_always_fails_does_not_delay_others(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for second in (1, 2, 3):
@@ -169,13 +169,13 @@ async def test_one_that_slack_has_trouble_with_for_ever_does_not_hold_up_the_oth
 
     monkeypatch.setattr(world.slack, "clear_status", fails_for_some)
     async with world.inbox.dispatch_turns():
-        await world.passing(lambda: world.slack.idle == [ts_at(3)])
+        await world.wait_until(lambda: world.slack.idle == [ts_at(3)])
         bad.clear()
         await wait_until_none_left(world)
     assert sorted(world.slack.idle) == [ts_at(1), ts_at(2), ts_at(3)]
 
 
-async def test_what_slack_refuses_for_good_is_tried_again_by_the_next_start_only(
+async def test_a_refused_removal_is_retried_by_the_next_start_only(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path) as world:
@@ -193,22 +193,22 @@ async def test_what_slack_refuses_for_good_is_tried_again_by_the_next_start_only
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_what_could_not_be_noted_as_taken_back_is_taken_back_once_more(
+async def test_a_removal_that_was_not_recorded_is_repeated(
     world: InboxFixture,
 ) -> None:
     await left_behind(world.store)
-    world.spoil("UPDATE OF status_left")
+    world.break_database("UPDATE OF status_left")
     async with world.inbox.dispatch_turns():
         await wait_until(lambda: world.slack.idle == [ts_at(1)])
         await wait_until(lambda: world.clock.sleeping >= 1)
-        world.mend()
-        await world.passing(lambda: len(world.slack.idle) == 2)
+        world.repair_database()
+        await world.wait_until(lambda: len(world.slack.idle) == 2)
         await wait_until_none_left(world)
     assert world.slack.idle == [ts_at(1)] * 2
 
 
 async def wait_until_none_left(world: InboxFixture) -> None:
-    """Let time pass until nothing is left on record."""
+    """Advance the clock until no indicator is recorded."""
     async with asyncio.timeout(20):
         while await world.store.stale_waiting_indicators(
             0

@@ -1,4 +1,4 @@
-"""The prompt of a turn is put together while its session is being opened."""
+"""The prompt of a turn is built while its session is being opened."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.turns.inbox_fixtures import wait_until
 
 @dataclass
 class Slack:
-    """Slack's side: one earlier message, told when it is let go."""
+    """Thread history with one earlier message, returned when the test releases it."""
 
     calls: list[str] = field(default_factory=list)
     """After which `ts` it was asked, once each time."""
@@ -79,7 +79,9 @@ async def world(tmp_path: Path) -> AsyncIterator[PromptFixture]:
         yield world
 
 
-async def test_slack_is_asked_before_anybody_wants_the_prompt(world: PromptFixture) -> None:
+async def test_the_request_to_slack_starts_before_the_prompt_is_awaited(
+    world: PromptFixture,
+) -> None:
     async with world.prompt_builder.prebuild(world.turn, world.session) as prompt:
         await wait_until(lambda: len(world.slack.calls) == 1)
         world.slack.released.set()
@@ -87,7 +89,7 @@ async def test_slack_is_asked_before_anybody_wants_the_prompt(world: PromptFixtu
     assert world.slack.calls == [""]
 
 
-async def test_where_the_session_changed_meanwhile_it_is_put_together_again(
+async def test_the_prompt_is_rebuilt_if_the_session_changed(
     world: PromptFixture,
 ) -> None:
     world.slack.released.set()
@@ -98,14 +100,14 @@ async def test_where_the_session_changed_meanwhile_it_is_put_together_again(
     assert world.slack.calls == ["", ts_at(1.5)]
 
 
-async def test_trouble_with_slack_leaves_the_earlier_messages_out(world: PromptFixture) -> None:
+async def test_a_slack_error_leaves_the_earlier_messages_out(world: PromptFixture) -> None:
     world.slack.down = True
     world.slack.released.set()
     async with world.prompt_builder.prebuild(world.turn, world.session) as prompt:
         assert NOT_READ in await prompt(world.session)
 
 
-async def test_who_does_not_come_to_the_prompt_does_not_wait_for_slack(
+async def test_leaving_without_the_prompt_does_not_wait_for_slack(
     world: PromptFixture,
 ) -> None:
     async with world.prompt_builder.prebuild(world.turn, world.session):

@@ -1,4 +1,4 @@
-"""What is shown beside the turns: in order per message, bounded, and nobody else's trouble."""
+"""Queue notices run in order for a message, are bounded, and their failures affect nothing else."""
 
 from __future__ import annotations
 
@@ -30,31 +30,33 @@ async def a_waiting_turn(world: InboxFixture, second: float = 1) -> Turn:
     return accepted.turn
 
 
-async def test_what_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
+async def test_a_message_that_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
     turn = await a_waiting_turn(world)
     await world.store.claim()
-    signs = QueueNotices(world.store, world.slack, QuickClock())
-    signs.schedule_indicator(turn)
-    await wait_until(lambda: signs.pending_count == 0)
+    notices = QueueNotices(world.store, world.slack, QuickClock())
+    notices.schedule_indicator(turn)
+    await wait_until(lambda: notices.pending_count == 0)
     assert world.slack.shown == []
 
 
-async def test_who_waits_for_a_moment_only_is_not_marked(world: InboxFixture) -> None:
+async def test_a_message_that_waits_shorter_than_the_delay_is_not_marked(
+    world: InboxFixture,
+) -> None:
     clock = ManualClock()
-    signs = QueueNotices(world.store, world.slack, clock)
+    notices = QueueNotices(world.store, world.slack, clock)
     turn = await a_waiting_turn(world)
-    signs.schedule_indicator(turn)
+    notices.schedule_indicator(turn)
     await clock.advance(queue_notices.INDICATOR_DELAY_SECONDS / 2)
-    signs.clear_indicator(turn)
+    notices.clear_indicator(turn)
     await clock.advance(queue_notices.INDICATOR_DELAY_SECONDS * 2)
-    assert signs.pending_count == 0
+    assert notices.pending_count == 0
     assert world.slack.shown == []
 
 
-async def test_what_was_never_marked_needs_no_unmarking(world: InboxFixture) -> None:
-    signs = QueueNotices(world.store, world.slack, QuickClock())
-    signs.clear_indicator(await a_waiting_turn(world))
-    assert signs.pending_count == 0
+async def test_an_unmarked_message_needs_no_removal(world: InboxFixture) -> None:
+    notices = QueueNotices(world.store, world.slack, QuickClock())
+    notices.clear_indicator(await a_waiting_turn(world))
+    assert notices.pending_count == 0
 
 
 class BrokenSlack(FakeSlack):
@@ -64,18 +66,18 @@ class BrokenSlack(FakeSlack):
         raise SlackError("internal_error") if message.ts == ts_at(1) else RuntimeError("a fault")
 
 
-async def test_trouble_with_one_mark_stops_nothing(world: InboxFixture) -> None:
+async def test_a_failing_reaction_does_not_stop_others(world: InboxFixture) -> None:
     slack = BrokenSlack()
     slack.marks_may_go.clear()
-    signs = QueueNotices(world.store, slack, QuickClock())
+    notices = QueueNotices(world.store, slack, QuickClock())
     turns = [await a_waiting_turn(world, second) for second in (1, 2)]
     for turn in turns:
-        signs.schedule_indicator(turn)
+        notices.schedule_indicator(turn)
     await wait_until(lambda: slack.marking == 2)
     for turn in turns:
-        signs.clear_indicator(turn)
+        notices.clear_indicator(turn)
     slack.marks_may_go.set()
-    await signs.close(5)
+    await notices.close(5)
     assert sorted(slack.shown) == [("unmark", ts_at(1)), ("unmark", ts_at(2))]
 
 
@@ -84,15 +86,15 @@ async def test_too_many_at_once_are_left_out(
 ) -> None:
     monkeypatch.setattr(queue_notices, "MAX_PENDING", 2)
     world.slack.marks_may_go.clear()
-    signs = QueueNotices(world.store, world.slack, QuickClock())
+    notices = QueueNotices(world.store, world.slack, QuickClock())
     turns = [await a_waiting_turn(world, second) for second in (1, 2, 3)]
     for turn in turns:
-        signs.schedule_indicator(turn)
-    assert signs.pending_count == 2
+        notices.schedule_indicator(turn)
+    assert notices.pending_count == 2
     await wait_until(lambda: world.slack.marking == 2)
-    signs.clear_indicator(turns[0])
+    notices.clear_indicator(turns[0])
     world.slack.marks_may_go.set()
-    await signs.close(5)
+    await notices.close(5)
     assert sorted(world.slack.shown) == [
         ("mark", ts_at(1)),
         ("mark", ts_at(2)),
@@ -100,12 +102,12 @@ async def test_too_many_at_once_are_left_out(
     ]
 
 
-async def test_a_slack_that_hangs_is_given_up_at_the_end(world: InboxFixture) -> None:
+async def test_calls_to_a_hanging_slack_are_cancelled_on_close(world: InboxFixture) -> None:
     world.slack.marks_may_go.clear()
-    signs = QueueNotices(world.store, world.slack, QuickClock())
-    signs.schedule_indicator(await a_waiting_turn(world))
+    notices = QueueNotices(world.store, world.slack, QuickClock())
+    notices.schedule_indicator(await a_waiting_turn(world))
     await wait_until(lambda: world.slack.marking == 1)
     async with asyncio.timeout(30):
-        await signs.close(0.01)
-    assert signs.pending_count == 0
+        await notices.close(0.01)
+    assert notices.pending_count == 0
     assert world.slack.shown == []

@@ -1,6 +1,6 @@
-"""The steps from each schema of the database to the next, one module a step.
+"""The migrations from each schema of the database to the next, one module each.
 
-A step that has once been released is never changed; what comes later gets the next number.
+A released migration is never changed; later changes get the next number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Statement = str | Callable[[sqlite3.Connection], None]
-"""One statement, or work that SQL alone cannot do; it begins and ends no transaction."""
+"""One statement, or a function for what SQL alone cannot do; it begins and ends no transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Schema 1: messages heard once, turns in their order, threads, and the parts of replies."""
+"""Defines schema 1: messages, turns in their order, threads, and reply parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot.store.sqlite.migrations import Migration
 
 V1: Final = Migration(
     number=1,
-    purpose="messages heard once, turns in order, threads with their people, parts of replies",
+    purpose="messages recorded once, turns in order, threads with participants, parts of replies",
     statements=(
         # The texts of overheard messages are not kept: they were not meant for the bot.
         """
@@ -43,7 +43,7 @@ V1: Final = Migration(
             PRIMARY KEY (thread, user)
         ) STRICT, WITHOUT ROWID
         """,
-        # AUTOINCREMENT: an id names one turn for ever, also after a cleanup.
+        # AUTOINCREMENT: an id is never used again, also after a cleanup.
         """
         CREATE TABLE turns (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,14 +71,14 @@ V1: Final = Migration(
         ) STRICT
         """,
         # Partial: they hold the few open turns only, so that a claim costs the same with a
-        # million old turns on record (measured: 3 µs with, 134 ms without).
+        # million old turns (measured: 3 µs with them, 134 ms without).
         "CREATE INDEX turns_waiting ON turns (id) WHERE state = 'waiting'",
         "CREATE INDEX turns_waiting_in_thread ON turns (thread, position) WHERE state = 'waiting'",
         "CREATE INDEX turns_running_of_user ON turns (user) WHERE state = 'running'",
-        # Unique: the database itself would refuse a second running turn of a thread.
+        # Unique: the database refuses a second running turn of a thread.
         "CREATE UNIQUE INDEX turns_running ON turns (thread) WHERE state = 'running'",
-        # How many turns wait in all: counted anew at each message, a long queue would slow down
-        # the very burst that made it long.
+        # The number of waiting turns. Counting them for each message would make a long queue slow
+        # down the very burst that made it long.
         "CREATE TABLE queue (waiting INTEGER NOT NULL) STRICT",
         "INSERT INTO queue VALUES (0)",
         """

@@ -1,4 +1,4 @@
-"""Schema 2: many sessions to a thread, what each remembers, and people in charge of them."""
+"""Defines schema 2: several sessions per thread, their history, and the tables for admins."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 from bot.store.sqlite.migrations import Migration
 
 _TURNS: Final = (
-    "ALTER TABLE turns ADD COLUMN wish TEXT",  # JSON; NULL: to be answered in the usual way
-    # Whose sums its cost goes to. No reference: it may outlive its session, whose number is never
-    # given again.
+    "ALTER TABLE turns ADD COLUMN wish TEXT",  # JSON; NULL: the default message options
+    # The session that its usage is added to. No reference: a turn may outlive its session, whose
+    # number is never used again.
     "ALTER TABLE turns ADD COLUMN session INTEGER",
-    "ALTER TABLE turns ADD COLUMN model TEXT",  # NULL: no cost is on record
+    "ALTER TABLE turns ADD COLUMN model TEXT",  # NULL: no usage is recorded
     "ALTER TABLE turns ADD COLUMN input_tokens INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE turns ADD COLUMN output_tokens INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE turns ADD COLUMN seconds REAL NOT NULL DEFAULT 0",
@@ -19,7 +19,7 @@ _TURNS: Final = (
     "ALTER TABLE turns ADD COLUMN context_limit INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX turns_in_thread ON turns (thread, position)",
     "CREATE INDEX turns_of_session ON turns (session) WHERE session IS NOT NULL",
-    # They hold all that is added up, so that a month's usage does not read a month's texts.
+    # They hold all columns that are summed, so that a month's usage does not read its texts.
     """
     CREATE INDEX turns_asked ON turns (prompted, thread, user, model, input_tokens, output_tokens)
     WHERE prompted IS NOT NULL
@@ -32,7 +32,7 @@ _TURNS: Final = (
 )
 
 _SESSIONS: Final = (
-    # AUTOINCREMENT: people keep handles, and an old one must never mean another session.
+    # AUTOINCREMENT: users keep handles, and an old one must never name another session.
     """
     CREATE TABLE sessions (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,8 +60,8 @@ _SESSIONS: Final = (
     """,
     "CREATE UNIQUE INDEX sessions_current ON sessions (thread, role) WHERE current = 1",
     "CREATE INDEX sessions_of_thread ON sessions (thread)",
-    # Each in the order of the pages, with what is summed up and what is most narrowed by: a page
-    # and its totals read nothing else.
+    # Each has the order of the pages, the columns that are summed, and the most used filters: a
+    # page and its totals read nothing else.
     "CREATE INDEX sessions_by_use ON sessions (used, number, current, origin, size)",
     "CREATE INDEX sessions_of_owner ON sessions (owner, used, number, current, origin, size)",
     "CREATE INDEX sessions_of_channel ON sessions (channel, used, number, current, origin, size)",
@@ -80,8 +80,8 @@ _SESSIONS: Final = (
     """,
 )
 
-# Schema 1 had one session to a thread, and never a reset. What it remembers turn by turn is not
-# known: the runtime's ids of the prompts were not kept.
+# Schema 1 had one session per thread, and no reset. The turns of its history are not known: the
+# runtime's ids of the prompts were not stored.
 _COPY_FROM_V1: Final = (
     """
     INSERT INTO sessions (id, thread, channel, role, current, owner, title, origin, seen_ts,
@@ -105,14 +105,14 @@ _COPY_FROM_V1: Final = (
     UPDATE turns SET session = (SELECT s.number FROM sessions s WHERE s.thread = turns.thread)
     WHERE state <> 'waiting'
     """,
-    # From now on: the number of the next one.
+    # From this schema on it is the number of the next session id.
     """
     UPDATE threads SET generation = generation + 1 WHERE id IN (SELECT thread FROM sessions)
     """,
 )
 
 _USER_TABLES: Final = (
-    # Side questions: that they were asked, not what.
+    # Side questions are counted; their texts are not stored.
     """
     CREATE TABLE asides (
         user TEXT NOT NULL,
@@ -209,7 +209,7 @@ _USER_TABLES: Final = (
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'nothing is taken off the audit'); END
     """,
-    # INSERT OR REPLACE takes the old row away without asking the trigger above.
+    # INSERT OR REPLACE removes the old row without firing the trigger above.
     """
     CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
     WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id)

@@ -1,4 +1,4 @@
-"""Schema 3: an audit that can be verified, questions asked by command, and how much was heard."""
+"""Defines schema 3: a verifiable audit log, pending questions, and the checkpoint."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _QUESTIONS: Final[tuple[str, ...]] = (
         asked REAL NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
-    # Those who were not taken and have not been told so yet.
+    # Refused turns whose authors are not notified yet.
     """
     CREATE INDEX turns_untold ON turns (accepted) WHERE state = 'refused' AND outcome IS NULL
     """,
-    # The versions before told them at once, and took no note of it.
+    # Earlier versions notified them at once, and recorded nothing about it.
     "UPDATE turns SET outcome = 'refused' WHERE state = 'refused' AND outcome IS NULL",
 )
 
 _CHECKPOINT: Final[tuple[str, ...]] = (
-    # One row: from when until when everything was heard. None where nothing ever was.
+    # One row at most: the period in which every event was received.
     """
     CREATE TABLE hearing (
         id INTEGER PRIMARY KEY CHECK (id = 0),
@@ -52,7 +52,7 @@ _CHECKPOINT: Final[tuple[str, ...]] = (
     """
     INSERT INTO hearing SELECT 0, min(heard), max(heard) FROM events HAVING count(*) > 0
     """,
-    # It holds all that is looked for when a gap is filled, so that the events are not read.
+    # It has all columns that a backfill searches, so that the events are not read.
     "CREATE INDEX events_by_time ON events (team, heard, channel, root_ts)",
 )
 

@@ -1,4 +1,4 @@
-"""Schema 4: how many sessions were last used on which day, so that nobody has to count them."""
+"""Defines schema 4: session counts by the day of last use, so that no query counts them all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.store.sqlite.migrations import Migration
 
-# The whole seconds first: a division of whole numbers is exact.
+# Whole seconds first: an integer division is exact.
 _DAY_OF: Final = "CAST({used} AS INTEGER) / 86400"
 _NEW_DAY: Final = _DAY_OF.format(used="new.used")
 _OLD_DAY: Final = _DAY_OF.format(used="old.used")

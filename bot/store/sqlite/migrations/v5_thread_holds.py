@@ -1,4 +1,4 @@
-"""Schema 5: which threads wait for which order, so that what is written later comes later."""
+"""Defines schema 5: the threads that wait for a command, so that later messages come later."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from bot.store.sqlite.migrations import Migration
 
 V5: Final = Migration(
     number=5,
-    purpose="which threads wait for which order",
+    purpose="which threads wait for which command",
     statements=(
-        # A thread by its address, for it need not be a known one. Rows stand only while an order is
-        # being carried out, so that a claim finds next to none.
+        # By the address of the thread, which may be unknown. Rows exist only while a command runs,
+        # so that a claim finds almost none.
         """
         CREATE TABLE holds (
             team TEXT NOT NULL,

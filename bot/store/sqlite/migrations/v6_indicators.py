@@ -1,4 +1,4 @@
-"""Schema 6: what is shown in Slack for a time only, and is not taken back yet."""
+"""Defines schema 6: the indicators that Slack shows for a time and that are not cleared yet."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from bot.store.sqlite.migrations import Migration
 
 V6: Final = Migration(
     number=6,
-    purpose="which messages are marked as waiting, and which threads may show work, though none is",
+    purpose="which messages are marked as waiting, and which threads may show a stale status",
     statements=(
-        # `waited` said before that a message had ever been marked; from now on that it may be.
-        # Some marks were left behind: of the latest it is found out, for Slack takes few calls.
+        # `waited` meant that a message was marked once; from this schema on, that it may be marked
+        # now. Some marks were left behind: only the latest are checked, because Slack limits calls.
         """
         UPDATE turns SET waited = 0
         WHERE waited = 1 AND state NOT IN ('waiting', 'running') AND id NOT IN (
             SELECT id FROM turns WHERE waited = 1 ORDER BY id DESC LIMIT 100)
         """,
-        # 1: its thread may show that the bot works, and no reply of it takes that back any more.
+        # 1: its thread may show a status that no reply will clear.
         "ALTER TABLE turns ADD COLUMN status_left INTEGER NOT NULL DEFAULT 0",
-        # Partial: they hold the few that are left only, and cost other turns nothing.
+        # Partial: they hold the few that are left, and cost other turns nothing.
         "CREATE INDEX turns_marked ON turns (waited, id) WHERE waited = 1",
         "CREATE INDEX turns_status_left ON turns (status_left, id) WHERE status_left = 1",
     ),

@@ -1,4 +1,4 @@
-"""Where the bot sends anything at all: to Slack's API address and Slack's own answer addresses."""
+"""The bot sends data only to Slack's API and to Slack's own response URLs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bot.slack.api.ephemeral import is_slack_url, respond
 
 ROOT = Path(__file__).parents[4]
 
-# What can open a connection. A module that wants to speak to the outside has to be put here, with
-# its why.
+# Modules that can open a connection. One that talks to the outside belongs in this list, with the
+# reason.
 CLIENTS = {
     "aiohttp",
     "httpx",
@@ -38,8 +38,8 @@ SPEAKING = {
     "bot/http_server.py": "listens for `bot/slack` and `bot/telemetry`, and calls nobody",
     "bot/demo/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
 }
-"""Beside `bot/slack` (Slack), `bot/copilot` (the model server, the runtime) and `bot/telemetry` (it
-listens)."""
+"""Other than `bot/slack` (Slack): `bot/copilot` (the model server, the runtime) and `bot/telemetry`
+(it listens)."""
 FOLDERS = ("bot/slack/", "bot/copilot/", "bot/telemetry/")
 
 
@@ -65,7 +65,7 @@ def test_nothing_else_of_the_bot_speaks_to_the_network() -> None:
 
 
 def test_no_file_is_ever_fetched() -> None:
-    """The app may not even read files; answers to people go by their address in one place alone."""
+    """The app may not even read files, and one place alone answers users by their response URL."""
     manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
     assert "files:read" not in manifest["oauth_config"]["scopes"]["bot"]
     sources = {p: p.read_text(encoding="utf-8") for p in (ROOT / "bot" / "slack").rglob("*.py")}
@@ -126,7 +126,8 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 
 async def test_the_token_does_not_follow_a_redirect_to_another_host() -> None:
-    """Whatever answers in Slack's place sends the bot on: the token stays where it belongs."""
+    """Even if a proxy answers in Slack's place and redirects the bot, the token stays with its
+    host."""
     seen: list[web.Request] = []
 
     async def take(request: web.Request) -> web.Response:

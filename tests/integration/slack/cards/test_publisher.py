@@ -1,4 +1,4 @@
-"""What the bot shows and gives people, as they find it in a real sandbox."""
+"""Cards and files from the bot, as users find them in a real emulator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PublisherFixture:
     http: aiohttp.ClientSession
     thread: ThreadKey
 
-    async def said(self) -> list[Json]:
+    async def messages(self) -> list[Json]:
         return (await self.outside.replies(GENERAL, self.thread.root_ts))[1:]
 
 
@@ -58,19 +58,19 @@ async def publishing() -> AsyncIterator[PublisherFixture]:
         )
 
 
-async def test_a_card_in_a_thread_pings_nobody_and_unfurls_nothing(
+async def test_a_card_in_a_thread_pings_no_user_and_unfurls_nothing(
     publishing: PublisherFixture,
 ) -> None:
     ts = await publishing.publisher.post(publishing.thread, CARD)
-    (said,) = await publishing.said()
-    assert said["ts"] == ts
-    assert said["text"] == "Look: &lt;!channel&gt; https://example.com @here"
-    assert said["blocks"][0]["text"]["verbatim"] is True
+    (message,) = await publishing.messages()
+    assert message["ts"] == ts
+    assert message["text"] == "Look: &lt;!channel&gt; https://example.com @here"
+    assert message["blocks"][0]["text"]["verbatim"] is True
     (call,) = await publishing.outside.calls("chat.postMessage")
-    asked = {name: str(value).lower() for name, value in call["arguments"].items()}
-    assert asked["parse"] == "none"
+    arguments = {name: str(value).lower() for name, value in call["arguments"].items()}
+    assert arguments["parse"] == "none"
     for name in ("unfurl_links", "unfurl_media", "link_names"):
-        assert asked[name] in ("false", "0")
+        assert arguments[name] in ("false", "0")
 
 
 async def test_a_card_can_be_changed_and_loses_its_buttons_when_they_are_taken(
@@ -78,8 +78,8 @@ async def test_a_card_can_be_changed_and_loses_its_buttons_when_they_are_taken(
 ) -> None:
     ts = await publishing.publisher.post(publishing.thread, CARD)
     await publishing.publisher.update(GENERAL, ts, Card(text="Over."))
-    (said,) = await publishing.said()
-    assert (said["text"], len(said["blocks"])) == ("Over.", 1)
+    (message,) = await publishing.messages()
+    assert (message["text"], len(message["blocks"])) == ("Over.", 1)
 
 
 async def test_a_card_may_begin_a_thread(publishing: PublisherFixture) -> None:
@@ -156,8 +156,8 @@ async def test_links_are_asked_for_once_and_done_without_where_there_are_none(
     )
     for _ in range(2):
         await publishing.publisher.post(publishing.thread, card)
-    asked = await publishing.outside.calls("chat.getPermalink")
-    assert [call["arguments"]["channel"] for call in asked].count(GENERAL) == 1
-    first, second = (await publishing.said())[0]["blocks"][1:]
+    calls = await publishing.outside.calls("chat.getPermalink")
+    assert [call["arguments"]["channel"] for call in calls].count(GENERAL) == 1
+    first, second = (await publishing.messages())[0]["blocks"][1:]
     assert first["text"]["text"].endswith("|a>")
     assert second["text"]["text"] == "b"

@@ -1,4 +1,4 @@
-"""What was missed is read from Slack at a gentle pace, as far back as it goes, and no further."""
+"""Missed messages are read from Slack within the rate limits, and only those of the gap."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock(now=time.time())  # as the sandbox's does
+    return ManualClock(now=time.time())  # as in the emulator
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 
 
 class BackfillFixture:
-    """Reads the sandbox, and takes what was missed into the real database."""
+    """Reads the emulator and records missed messages in the real database."""
 
     def __init__(
         self, outside: Outside, session: aiohttp.ClientSession, store: Store, clock: ManualClock
@@ -106,7 +106,7 @@ async def now(outside: Outside) -> float:
 
 
 async def known_threads(outside: Outside, store: Store, count: int) -> list[ThreadKey]:
-    """Threads that the bot knows, begun by Alice."""
+    """Threads that the bot knows, started by Alice."""
     keys = []
     for number in range(count):
         ts = await outside.say(ALICE, GENERAL, f"thread {number}")
@@ -126,7 +126,7 @@ async def known_threads(outside: Outside, store: Store, count: int) -> list[Thre
     return keys
 
 
-async def test_it_reads_what_was_said_since_then_and_nothing_before(
+async def test_it_reads_the_messages_since_then_and_none_before(
     outside: Outside, backfill: BackfillFixture
 ) -> None:
     await outside.say(ALICE, GENERAL, "<@U0PILOT> before")
@@ -149,7 +149,7 @@ async def test_it_reads_what_was_said_since_then_and_nothing_before(
 async def test_a_thread_that_rested_for_days_is_looked_into(
     outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
-    """Its root is too old to be seen in the channel."""
+    """Its root is too old to be among the channel's messages."""
     (key,) = await known_threads(outside, store, 1)
     await outside.advance(3 * DAY)
     began = await now(outside) - 5
@@ -158,10 +158,10 @@ async def test_a_thread_that_rested_for_days_is_looked_into(
     assert [(one.text, one.thread) for one in backfill.taken] == [("and now?", key)]
 
 
-async def test_a_thread_in_which_nothing_was_said_costs_no_call(
+async def test_a_thread_without_new_replies_costs_no_call(
     outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
-    """Slack tells with its root when it was last answered."""
+    """The root has the time of the latest reply."""
     keys = await known_threads(outside, store, 5)
     await outside.advance(10)
     began = await now(outside) - 5
@@ -220,8 +220,8 @@ async def test_a_place_that_may_never_be_read_is_reported_once_and_a_refused_tok
     assert (caught.unread_count, caught.retryable_count) == (1, int(for_later))
     again = await backfill.catching_up.read_since(began, progress)
     assert (again.unread_count, again.retryable_count) == (int(not for_later), 0)
-    told = [line for line in caplog.messages if "cannot be read" in line and code in line]
-    assert len(told) == int(not for_later)
+    event = [line for line in caplog.messages if "cannot be read" in line and code in line]
+    assert len(event) == int(not for_later)
 
 
 async def test_only_what_could_not_be_read_is_read_again(
@@ -264,7 +264,7 @@ async def test_slack_is_left_alone_for_as_long_as_it_wants_to_be_and_then_read_o
 async def test_a_slack_in_trouble_is_left_alone_after_a_few_places(
     outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
-    """And those that failed do not stand in the way of the others the next time."""
+    """Failed targets do not block the others at the next try."""
     await known_threads(outside, store, 10)
     await outside.advance(3 * DAY)
     began = await now(outside) - 5
@@ -285,7 +285,7 @@ async def test_a_slack_in_trouble_is_left_alone_after_a_few_places(
 async def test_a_message_that_the_bot_stumbles_over_keeps_back_no_other_channel(
     outside: Outside, backfill: BackfillFixture
 ) -> None:
-    """It is looked for again: what made it stumble may have passed."""
+    """The target is read again: the cause may have passed."""
     began = await now(outside) - 5
     await outside.say(ALICE, GENERAL, "<@U0PILOT> a stone")
     await outside.say(BOB, DEV, "<@U0PILOT> hello")
@@ -365,7 +365,7 @@ async def test_many_places_are_read_at_a_pace_that_leaves_calls_for_others(
     assert (await catching).unread_count == 0
 
 
-# Read as if it came now -------------------------------------------------------------------------
+# The event of a missed message ------------------------------------------------------------------
 
 
 def read_back(message: Json, kind: str = "channel") -> object:
@@ -384,20 +384,20 @@ MESSAGE: Json = {
 
 
 def test_a_message_that_was_read_is_the_same_fact_as_one_that_was_received() -> None:
-    told = {
+    event = {
         "type": "event_callback",
         "event_id": "Ev01",
         "team_id": TEAM,
         "event": {**MESSAGE, "channel": "C0GENERAL", "channel_type": "channel"},
     }
-    fact, read = parse_event(told, IDENTITY), read_back(MESSAGE)
+    fact, read = parse_event(event, IDENTITY), read_back(MESSAGE)
     assert isinstance(fact, Message)
     assert isinstance(read, Message)
     assert {**_all_of(read), "event_id": "Ev01"} == _all_of(fact)
 
 
 def test_the_beginning_of_a_thread_is_no_answer_in_it() -> None:
-    """Slack writes a thread's own ts on its root once somebody has answered."""
+    """Slack sets a thread's own ts on its root after the first reply."""
     read = read_back({**MESSAGE, "thread_ts": MESSAGE["ts"], "reply_count": 2})
     assert isinstance(read, Message)
     assert read.starts_thread
@@ -420,7 +420,7 @@ def test_a_direct_message_is_known_by_its_conversation() -> None:
         ({"team": 5}, False),
     ],
 )
-def test_who_is_of_the_same_organization_is_no_outsider(more: Json, external: bool) -> None:
+def test_a_user_of_the_same_organization_is_not_external(more: Json, external: bool) -> None:
     read = read_back({**MESSAGE, **more})
     assert isinstance(read, Message)
     assert read.external is external

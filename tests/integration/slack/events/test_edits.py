@@ -1,4 +1,4 @@
-"""A mention that is added by an edit starts nothing, and its author is told so."""
+"""A mention added by an edit starts no turn, and its author is notified."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ async def bot() -> AsyncIterator[GatewayFixture]:
 
 
 async def edit(bot: GatewayFixture, ts: str, text: str, channel: str = GENERAL) -> None:
-    """Alice changes her message; returns when the bot has heard of it."""
+    """Edit a message of Alice; returns when the bot has received the edit."""
     before = len(edits(bot))
     await bot.outside.act("chat.update", ALICE, channel=channel, ts=ts, text=text)
     await bot.receiver.wait_until(lambda _: len(edits(bot)) > before)
 
 
 def edits(bot: GatewayFixture) -> list[EditedEvent]:
-    return [fact for fact in bot.receiver.heard if isinstance(fact, EditedEvent)]
+    return [fact for fact in bot.receiver.events if isinstance(fact, EditedEvent)]
 
 
 async def ephemeral_messages(outside: Outside) -> Json:
-    """What Alice alone was told first."""
+    """The first ephemeral message to Alice."""
 
     async def look() -> list[Json]:
         return await outside.ephemeral("UALICE")
 
-    return (await wait_until(look, "Alice is told something"))[0]
+    return (await wait_until(look, "an ephemeral message to Alice"))[0]
 
 
 async def nothing_posted_before_a_later_one(bot: GatewayFixture) -> bool:
-    """Whether all that Alice is told is about an edit that is made only now."""
+    """True if Alice gets no ephemeral message before that of a new edit."""
     root = await bot.outside.say(BOB, GENERAL, "a thread")
     reply = await bot.outside.say(ALICE, GENERAL, "there", thread_ts=root)
     await edit(bot, reply, "@threadpilot there")
@@ -57,7 +57,7 @@ async def nothing_posted_before_a_later_one(bot: GatewayFixture) -> bool:
     return [one.get("thread_ts") for one in seen] == [root]
 
 
-async def test_the_author_is_notified_alone_where_the_message_stands(bot: GatewayFixture) -> None:
+async def test_the_author_alone_is_notified_beside_the_message(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?")
     await edit(bot, ts, "@threadpilot what is Python?")
     sentence = await ephemeral_messages(bot.outside)
@@ -92,7 +92,7 @@ async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(
     assert [one["text"] for one in seen] == [slack_texts.MENTIONED_BY_EDIT] * 2
 
 
-async def test_an_edit_of_a_mention_is_the_cores_to_speak_of(bot: GatewayFixture) -> None:
+async def test_an_edit_of_a_mention_is_reported_by_the_core(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "@threadpilot what is Pyton?")
     await edit(bot, ts, "@threadpilot what is Python?")
     assert await nothing_posted_before_a_later_one(bot)
@@ -101,32 +101,34 @@ async def test_an_edit_of_a_mention_is_the_cores_to_speak_of(bot: GatewayFixture
 async def test_a_follow_up_that_is_answered_without_a_mention_needs_none(
     bot: GatewayFixture,
 ) -> None:
-    """The story says what becomes of the edit; a second sentence would contradict it."""
+    """The core reports the result of the edit; a second text would contradict it."""
     bot.receiver.answering = True
     root = await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     ts = await bot.outside.say(ALICE, GENERAL, "and then?", thread_ts=root)
-    await bot.receiver.wait_until(lambda ears: {one.ts for one in ears.messages} == {root, ts})
+    await bot.receiver.wait_until(
+        lambda receiver: {one.ts for one in receiver.messages} == {root, ts}
+    )
     bot.receiver.answering = False
     await edit(bot, ts, "@threadpilot and then?")
     assert await nothing_posted_before_a_later_one(bot)
 
 
 async def test_in_a_direct_message_no_mention_is_missing(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
+    identity = await bot.gateway.identity()
+    opened = await bot.outside.act("conversations.open", ALICE, users=identity.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
-    await edit(bot, ts, f"<@{us.user}> just us", channel=channel)
+    await edit(bot, ts, f"<@{identity.user}> just us", channel=channel)
     assert await nothing_posted_before_a_later_one(bot)
 
 
-async def test_when_slack_does_not_take_the_sentence_the_bot_goes_on(bot: GatewayFixture) -> None:
+async def test_when_the_notice_fails_the_bot_goes_on(bot: GatewayFixture) -> None:
     fault = {"method": "chat.postEphemeral", "times": 1, "kind": "500"}
     await bot.outside.control("faults", fault)
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?")
     await edit(bot, ts, "@threadpilot what is Python?")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot still there?")
-    await bot.receiver.wait_until(lambda ears: bool(ears.messages))
-    assert [fact.text for fact in bot.receiver.heard if isinstance(fact, Message)] == [
+    await bot.receiver.wait_until(lambda receiver: bool(receiver.messages))
+    assert [fact.text for fact in bot.receiver.events if isinstance(fact, Message)] == [
         "still there?"
     ]

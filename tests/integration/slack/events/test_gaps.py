@@ -1,4 +1,4 @@
-"""Until when everything was heard is remembered, and a gap stays one until it has been filled."""
+"""The checkpoint is saved, and a gap stays open until it is filled."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 
 
 class RecordingBackfill:
-    """Takes down from when on it was looked; `failing` times Slack is in trouble, `in_part` times
-    with some of the places, and `released` is when a look may end."""
+    """Records the start of each backfill. It fails `failing` times, and `in_part` times for some
+    targets; `released` is set when a backfill may end."""
 
     def __init__(self) -> None:
         self.since: list[float] = []
@@ -75,25 +75,25 @@ class RecordingBackfill:
 
 @asynccontextmanager
 async def gap_monitor(
-    store: Store, clock: ManualClock, looking: RecordingBackfill, most_seconds: float = HOUR
+    store: Store, clock: ManualClock, looking: RecordingBackfill, max_seconds: float = HOUR
 ) -> AsyncIterator[GapMonitor]:
-    gaps = GapMonitor(store, clock, looking, max_seconds=most_seconds)
+    gaps = GapMonitor(store, clock, looking, max_seconds=max_seconds)
     async with gaps.monitoring():
         yield gaps
 
 
 async def saved_checkpoint(store: Store, until: float) -> None:
     async def so() -> bool:
-        heard = await store.load_checkpoint()
-        return heard is not None and heard.until == until
+        checkpoint = await store.load_checkpoint()
+        return checkpoint is not None and checkpoint.until == until
 
-    await wait_until(so, f"everything is known to have been heard until {until}")
+    await wait_until(so, f"the checkpoint is {until}")
 
 
 async def pass_ticks(store: Store, clock: ManualClock, seconds: float) -> None:
-    """Let time pass as the watch lives it: a look at a time, each with what it writes."""
+    """Let time pass in steps of one check, each with its write."""
     await sleeps(clock, seconds)
-    await store.load_checkpoint()  # what was being written is on disk
+    await store.load_checkpoint()  # the pending write is on disk
 
 
 async def sleeps(clock: ManualClock, seconds: float) -> None:
@@ -148,7 +148,7 @@ async def test_while_disconnected_no_checkpoint_is_saved(store: Store, clock: Ma
 async def test_after_a_restart_it_is_looked_a_little_further_back_than_noted(
     store: Store, clock: ManualClock
 ) -> None:
-    """As far as Slack may still have had to bring something again."""
+    """As far back as Slack may still have retried deliveries."""
     await store.save_checkpoint(clock.now() - 5_000)
     await store.save_checkpoint(clock.now() - 1_000)
     looking = RecordingBackfill()
@@ -159,19 +159,23 @@ async def test_after_a_restart_it_is_looked_a_little_further_back_than_noted(
 
 
 @pytest.mark.parametrize(
-    ("heard", "most_seconds", "since"),
+    ("checkpoint", "max_seconds", "since"),
     [
-        ((5_000, 1_000), 300, 300),  # not further back than is wanted
-        ((1_100, 1_000), HOUR, 1_100),  # nor to before the bot was ever started
+        ((5_000, 1_000), 300, 300),  # not further back than the limit
+        ((1_100, 1_000), HOUR, 1_100),  # nor before the first start of the bot
     ],
 )
 async def test_it_is_not_looked_further_back(
-    store: Store, clock: ManualClock, heard: tuple[float, float], most_seconds: float, since: float
+    store: Store,
+    clock: ManualClock,
+    checkpoint: tuple[float, float],
+    max_seconds: float,
+    since: float,
 ) -> None:
-    for ago in heard:
+    for ago in checkpoint:
         await store.save_checkpoint(clock.now() - ago)
     looking = RecordingBackfill()
-    async with gap_monitor(store, clock, looking, most_seconds) as gaps:
+    async with gap_monitor(store, clock, looking, max_seconds) as gaps:
         gaps.set_connected(True)
         await looking.until(1)
     assert looking.since == [clock.now() - since]
@@ -190,11 +194,11 @@ async def test_a_gap_that_is_not_filled_yet_is_looked_for_again_after_a_restart(
     assert await store.load_checkpoint() == Checkpoint(since=until, until=until)
 
 
-async def test_a_gap_is_tried_to_be_read_as_long_as_it_takes_and_ever_more_slowly(
+async def test_a_gap_is_retried_until_it_is_read_with_growing_pauses(
     store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is noted as heard before it was read, however long that takes; and what belongs to
-    the gap does not grow too old to be looked for meanwhile."""
+    """The checkpoint does not move before the gap is read, however long that takes. The start of
+    the gap does not pass the limit of age during the retries."""
     until = clock.now() - 1_000
     await store.save_checkpoint(until)
     looking = RecordingBackfill()
@@ -246,7 +250,7 @@ async def test_a_slack_that_is_connected_again_is_asked_at_once(
 async def test_a_note_of_a_time_that_has_not_come_is_none(
     store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One start with a clock a day ahead hides nothing of what is missed at the next."""
+    """One start with a clock a day ahead does not hide the gap of the next start."""
     ahead = ManualClock(clock.now() + DAY)
     await store.save_checkpoint(clock.now() - 2 * HOUR)
     async with gap_monitor(store, ahead, RecordingBackfill()) as gaps:
@@ -280,16 +284,16 @@ async def test_the_first_start_ever_with_a_clock_that_is_ahead_hides_nothing_lat
         await looking.until(1)
         await saved_checkpoint(store, clock.now())
     assert looking.since == [clock.now() - HOUR]
-    heard = await store.load_checkpoint()
-    assert heard is not None
-    assert heard.since == clock.now()
+    checkpoint = await store.load_checkpoint()
+    assert checkpoint is not None
+    assert checkpoint.since == clock.now()
 
 
 @pytest.mark.parametrize("seconds", [-DAY, -HOUR, HOUR, DAY])
 async def test_a_clock_that_is_put_forward_or_back_under_the_bot_is_a_gap(
     store: Store, clock: ManualClock, seconds: float
 ) -> None:
-    """Put forward, the machine may have slept, and heard nothing while it did."""
+    """If the clock jumps forward, the machine may have slept and received nothing."""
     looking = RecordingBackfill()
     async with gap_monitor(store, clock, looking, 2 * DAY) as gaps:
         gaps.set_connected(True)
@@ -367,7 +371,7 @@ async def test_what_could_not_be_read_of_a_thread_is_a_gap_though_all_else_was_r
     assert looking.since[1:] == [since, since]
 
 
-async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_received_is_asked_again(
+async def test_loading_the_checkpoint_is_retried(
     store: Store, clock: ManualClock, tmp_path: Path
 ) -> None:
     until = clock.now() - 1_000
@@ -391,8 +395,8 @@ async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_receiv
 async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
     store: Store, clock: ManualClock
 ) -> None:
-    """A Slack that comes back may take minutes until it tells what was said; until then what was
-    missed stays a gap, also for a bot that is started anew."""
+    """After an outage Slack may take minutes until it returns messages; until then the gap stays
+    open, also after a restart of the bot."""
     until = clock.now() - 1_000
     await store.save_checkpoint(until)
     looking = RecordingBackfill()
@@ -413,7 +417,7 @@ async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
 async def cut_off_while_reading(
     store: Store, clock: ManualClock, looking: RecordingBackfill
 ) -> AsyncIterator[GapMonitor]:
-    """While inside nothing is heard any more, and a gap that ends just now is still being read."""
+    """Inside, the bot is disconnected while a gap that has just ended is being read."""
     await store.save_checkpoint(clock.now())
     looking.released.clear()
     async with gap_monitor(store, clock, looking) as gaps:
@@ -436,10 +440,10 @@ async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
     assert looking.since == [until, until]
 
 
-async def test_what_is_said_without_a_connection_while_a_gap_is_read_is_looked_for_as_well(
+async def test_messages_without_a_connection_while_a_gap_is_read_are_fetched_as_well(
     store: Store, clock: ManualClock
 ) -> None:
-    """To have read what was missed before is not to have heard what is said just then."""
+    """Reading an earlier gap does not cover messages posted during the reading."""
     until, looking = clock.now(), RecordingBackfill()
     async with cut_off_while_reading(store, clock, looking) as gaps:
         await clock.advance(1_000)
@@ -452,7 +456,7 @@ async def test_what_is_said_without_a_connection_while_a_gap_is_read_is_looked_f
     assert looking.since == [until, until]
 
 
-async def test_a_database_that_takes_no_notes_is_no_end_of_it(
+async def test_a_checkpoint_that_cannot_be_saved_ends_nothing(
     store: Store, clock: ManualClock, tmp_path: Path
 ) -> None:
     began = clock.now()

@@ -1,4 +1,4 @@
-"""The desk as these tests know it: it takes every order once, and does as the test says."""
+"""A fake dispatcher that records each command once and returns the results a test sets."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ DONE = "Done."
 
 
 class Recorder(CommandDispatcher):
-    """Keeps the orders that it is given; `outcomes` says by verb what comes of them."""
+    """Records commands; `results` maps command names to results."""
 
     def __init__(self) -> None:
-        self.taken: list[Command] = []
-        self.carried: list[Command] = []
-        self.finished: list[Command] = []
-        self.outcomes: dict[str, CommandResult] = {}
+        self.recorded: list[Command] = []
+        self.executed: list[Command] = []
+        self.done: list[Command] = []
+        self.results: dict[str, CommandResult] = {}
         self.failing = 0
-        """So many orders cannot be recorded."""
-        self.book = asyncio.Event()
-        """Closed while nothing gets on record."""
-        self.book.set()
-        self.gate = asyncio.Event()
-        """Closed while nothing is carried out."""
-        self.gate.set()
+        """Number of next commands that cannot be recorded."""
+        self.can_record = asyncio.Event()
+        """Cleared while no command can be recorded."""
+        self.can_record.set()
+        self.can_execute = asyncio.Event()
+        """Cleared while no command runs."""
+        self.can_execute.set()
         self.cards: list[Card] = [Card(title="Hello", text="This is your page.")]
-        """What everybody's Home tab shows."""
-        self.visitors: list[str] = []
-        self.homeless: Exception | None = None
-        """Why there is nothing to show there."""
+        """The cards of all Home tabs."""
+        self.home_users: list[str] = []
+        self.home_error: Exception | None = None
+        """The error of the Home tab, or None."""
         self._changed = asyncio.Condition()
 
     async def record(self, command: Command) -> bool:
         if self.failing:
             self.failing -= 1
             raise StoreError("the disk is full")
-        await self.book.wait()
-        if any(known.key == command.key for known in self.taken):
+        await self.can_record.wait()
+        if any(known.key == command.key for known in self.recorded):
             return False
-        self.taken.append(command)
+        self.recorded.append(command)
         await self._notify()
         return True
 
     async def execute(self, command: Command) -> CommandResult:
-        await self.gate.wait()
-        self.carried.append(command)
+        await self.can_execute.wait()
+        self.executed.append(command)
         await self._notify()
-        return self.outcomes.get(command.name, text_result(DONE))
+        return self.results.get(command.name, text_result(DONE))
 
     async def mark_done(self, command: Command) -> None:
-        self.finished.append(command)
+        self.done.append(command)
         await self._notify()
 
     async def home(self, user: str) -> Sequence[Card]:
-        self.visitors.append(user)
-        if self.homeless is not None:
-            raise self.homeless
+        self.home_users.append(user)
+        if self.home_error is not None:
+            raise self.home_error
         return self.cards
 
     def known(self) -> KnownNames:
         return KnownNames(models=frozenset({"gpt-5"}), roles=frozenset({"review"}))
 
     async def wait_until(self, holds: Callable[[Recorder], bool], seconds: float = 10.0) -> None:
-        """Wait until it holds; fails after `seconds`."""
+        """Wait until `holds` returns True; fails after `seconds`."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 

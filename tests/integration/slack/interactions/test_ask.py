@@ -1,4 +1,4 @@
-"""A question by command or modal that meets trouble: it is asked once, or its asker is told."""
+"""A question by command or modal that meets errors: it is asked once, or its asker is notified."""
 
 from __future__ import annotations
 
@@ -57,25 +57,25 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 class LateReplies:
-    """The asker, who hears what comes out after Slack was answered."""
+    """The texts that the asker gets after the acknowledgement."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.texts: list[str] = []
         self._something = asyncio.Event()
 
     async def respond(self, sentence: str) -> None:
-        self.heard.append(sentence)
+        self.texts.append(sentence)
         self._something.set()
 
     async def wait_for_response(self) -> list[str]:
         async with asyncio.timeout(30):
             await self._something.wait()
-        return self.heard
+        return self.texts
 
 
 class PollingClock(SystemClock):
-    """What is kept of questions, and the clock, for a test that has to know when it is looked for
-    those on their way."""
+    """The pending questions and the clock, for a test that needs the time of each look for
+    pending questions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -108,15 +108,21 @@ async def question_service(
     kept: PendingQuestionStore | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[tuple[QuestionService, BackgroundTasks, QuestionOutbox]]:
-    """One life of the part that asks, on the sandbox; each question is cut off after `seconds`."""
+    """One lifetime of the service on the emulator; each question times out after `seconds`."""
     background, clock = BackgroundTasks(limit=limit, timeout=seconds), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
-        us = await fetch_identity(client.web)
-        book = OutboxConfig(store=kept or store, clock=clock)
-        gate = AllowAllAdmission(build_adapters(client, us, clock).users)
-        questions = QuestionOutbox(client, us, record or store.accept_message, book, gate)
-        yield QuestionService(us, questions, book, background, gate), background, questions
+        identity = await fetch_identity(client.web)
+        outbox_config = OutboxConfig(store=kept or store, clock=clock)
+        admission = AllowAllAdmission(build_adapters(client, identity, clock).users)
+        outbox = QuestionOutbox(
+            client, identity, record or store.accept_message, outbox_config, admission
+        )
+        yield (
+            QuestionService(identity, outbox, outbox_config, background, admission),
+            background,
+            outbox,
+        )
         await background.close(grace=0.1)
 
 
@@ -143,13 +149,13 @@ async def unwanted(message: Message) -> AcceptResult:
     raise AssertionError(f"{message.ts} is not to be recorded")
 
 
-async def the_one_asked(outside: Outside, store: Store, channel: str = GENERAL) -> Turn:
-    """The turn of the one question that stands in the channel, once there is one."""
+async def single_turn(outside: Outside, store: Store, channel: str = GENERAL) -> Turn:
+    """The turn of the only question in the channel, once there is one."""
 
-    async def asked() -> bool:
+    async def has_turn() -> bool:
         return bool(await store.waiting_turns())
 
-    await wait_until(asked, "the question has a turn", max_wait=20)
+    await wait_until(has_turn, "the question has a turn", max_wait=20)
     [turn] = await store.waiting_turns()
     assert await store.pending_questions() == ()
     assert [one["ts"] for one in await outside.messages(channel)] == [turn.message.ts]
@@ -157,9 +163,9 @@ async def the_one_asked(outside: Outside, store: Store, channel: str = GENERAL) 
 
 
 async def test_a_question_is_posted_once_and_has_a_turn(outside: Outside, store: Store) -> None:
-    async with question_service(outside, store) as (asked, _, _):
-        assert await asked.submit(question(), LateReplies().respond) == ""
-        turn = await the_one_asked(outside, store)
+    async with question_service(outside, store) as (service, _, _):
+        assert await service.submit(question(), LateReplies().respond) == ""
+        turn = await single_turn(outside, store)
     assert turn.message.text == "what is Python?"
     assert turn.message.starts_thread
 
@@ -172,37 +178,41 @@ async def test_a_question_that_cannot_be_recorded_is_not_posted(
             "CREATE TRIGGER full BEFORE INSERT ON open_questions "
             "BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
-    async with question_service(outside, store, unwanted) as (asked, _, _):
-        assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
+    async with question_service(outside, store, unwanted) as (service, _, _):
+        assert await service.submit(question(), LateReplies().respond) == StoreError.user_message
     assert await outside.messages(GENERAL) == []
 
 
 async def test_a_question_recorded_after_its_asker_was_refused_is_left_alone(
     outside: Outside, store: Store, tmp_path: Path
 ) -> None:
-    """The database was locked for longer than Slack waits, and then took it all the same."""
+    """The database was locked for longer than Slack waits, and recorded the question after that."""
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
-        async with question_service(outside, store, unwanted) as (asked, background, _):
+        async with question_service(outside, store, unwanted) as (service, background, _):
             database.execute("BEGIN IMMEDIATE")
-            assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
+            assert (
+                await service.submit(question(), LateReplies().respond) == StoreError.user_message
+            )
             database.execute("ROLLBACK")
             await background.close(grace=10)
             assert await store.pending_questions() == ()
     assert await outside.messages(GENERAL) == []
 
 
-async def test_a_question_that_is_left_alone_is_not_taken_up_just_then_either(
+async def test_a_discarded_question_is_not_resumed_at_the_same_moment(
     outside: Outside, store: Store, tmp_path: Path
 ) -> None:
-    """It is looked for what is on its way in the moment in which it gets on record."""
+    """The look for pending questions happens just when the question is recorded."""
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
         looking = PollingClock(store)
         async with question_service(outside, store, unwanted, kept=looking, clock=looking) as life:
-            asked, background, questions = life
+            service, background, outbox = life
             database.execute("BEGIN IMMEDIATE")
-            assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
-            async with questions.resuming(), asyncio.timeout(20):
-                await looking.begun.wait()  # behind the record, which waits for the lock
+            assert (
+                await service.submit(question(), LateReplies().respond) == StoreError.user_message
+            )
+            async with outbox.resuming(), asyncio.timeout(20):
+                await looking.begun.wait()  # after the write, which waits for the lock
                 database.execute("ROLLBACK")
                 await looking.through.wait()
             await background.close(grace=10)
@@ -216,28 +226,28 @@ async def test_trouble_while_it_is_posted_costs_nothing_and_posts_nothing_twice(
 ) -> None:
     await trouble(outside, "chat.postMessage", kind)
     late = LateReplies()
-    async with question_service(outside, store) as (asked, _, _):
-        assert await asked.submit(question(), late.respond) == ""
-        await the_one_asked(outside, store)
-    assert late.heard == []
+    async with question_service(outside, store) as (service, _, _):
+        assert await service.submit(question(), late.respond) == ""
+        await single_turn(outside, store)
+    assert late.texts == []
 
 
 async def test_a_bot_that_dies_before_it_has_posted_posts_at_the_next_start(
     outside: Outside, store: Store
 ) -> None:
     await trouble(outside, "chat.postMessage", "slow", seconds=3)
-    async with question_service(outside, store, unwanted) as (asked, _, _):
-        assert await asked.submit(question(), LateReplies().respond) == ""
+    async with question_service(outside, store, unwanted) as (service, _, _):
+        assert await service.submit(question(), LateReplies().respond) == ""
     assert len(await store.pending_questions()) == 1
-    async with question_service(outside, store) as (_, _, questions), questions.resuming():
-        await the_one_asked(outside, store)
+    async with question_service(outside, store) as (_, _, outbox), outbox.resuming():
+        await single_turn(outside, store)
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
 async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
     outside: Outside, store: Store, in_thread: bool
 ) -> None:
-    """In a channel and in a thread; among other messages that it posted."""
+    """In a channel and in a thread, among other posts of the bot."""
     root = ""
     if in_thread:
         root = (await outside.act("chat.postMessage", ALICE, channel=GENERAL, text="hm"))["ts"]
@@ -248,40 +258,42 @@ async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
         await asyncio.Event().wait()
         raise AssertionError(message)
 
-    async with question_service(outside, store, dies) as (asked, _, _):
-        assert await asked.submit(question(root_ts=root), LateReplies().respond) == ""
+    async with question_service(outside, store, dies) as (service, _, _):
+        assert await service.submit(question(root_ts=root), LateReplies().respond) == ""
         async with asyncio.timeout(30):
             await died.wait()
-    async with question_service(outside, store) as (asked, _, questions):
-        assert await asked.submit(question(key="V02", root_ts=root), LateReplies().respond) == ""
+    async with question_service(outside, store) as (service, _, outbox):
+        assert await service.submit(question(key="V02", root_ts=root), LateReplies().respond) == ""
 
         async def both() -> bool:
             return len(await store.waiting_turns()) == 2
 
-        async with questions.resuming():
+        async with outbox.resuming():
             await wait_until(both, "both questions have turns", max_wait=20)
     turns = {turn.message.event_id: turn.message for turn in await store.waiting_turns()}
     posted = await outside.replies(GENERAL, root) if root else await outside.messages(GENERAL)
-    said = [one["ts"] for one in posted if one.get("bot_id")]
-    assert sorted(said) == sorted(message.ts for message in turns.values())
+    posted_ts = [one["ts"] for one in posted if one.get("bot_id")]
+    assert sorted(posted_ts) == sorted(message.ts for message in turns.values())
     assert turns["command-V01"].ts < turns["command-V02"].ts
-    assert {message.thread.root_ts for message in turns.values()} == ({root} if root else {*said})
+    assert {message.thread.root_ts for message in turns.values()} == (
+        {root} if root else {*posted_ts}
+    )
 
 
 async def test_a_question_that_cannot_become_a_message_yet_is_acknowledged_and_asked_later(
     outside: Outside, store: Store
 ) -> None:
-    """Its asker is never told that it is not taken."""
+    """Its asker does not get a refusal."""
 
     async def refuses(message: Message) -> AcceptResult:
         raise StoreError(f"the disk is full: {message.ts}")
 
     late = LateReplies()
-    async with question_service(outside, store, refuses) as (asked, _, _):
-        assert await asked.submit(question(), late.respond) == ""
+    async with question_service(outside, store, refuses) as (service, _, _):
+        assert await service.submit(question(), late.respond) == ""
         assert await late.wait_for_response() == [slack_texts.QUESTION_DELAYED]
-    async with question_service(outside, store) as (_, _, questions), questions.resuming():
-        await the_one_asked(outside, store)
+    async with question_service(outside, store) as (_, _, outbox), outbox.resuming():
+        await single_turn(outside, store)
 
 
 async def test_a_question_recorded_though_its_record_came_too_late_is_asked_once(
@@ -291,21 +303,19 @@ async def test_a_question_recorded_though_its_record_came_too_late_is_asked_once
         await store.accept_message(message)
         raise StoreError("too late")
 
-    async with question_service(outside, store, too_late) as (asked, _, questions):
-        assert await asked.submit(question(), LateReplies().respond) == ""
+    async with question_service(outside, store, too_late) as (service, _, outbox):
+        assert await service.submit(question(), LateReplies().respond) == ""
 
         async def accepted() -> bool:
             return bool(await store.waiting_turns())
 
         await wait_until(accepted, "it has a turn")
-        async with questions.resuming():
-            await the_one_asked(outside, store)
+        async with outbox.resuming():
+            await single_turn(outside, store)
 
 
-async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
-    outside: Outside, store: Store
-) -> None:
-    """Its asker is told, alone."""
+async def test_an_expired_question_is_dropped(outside: Outside, store: Store) -> None:
+    """Its asker alone is notified."""
     old = PendingQuestion(
         event_id="command-V00",
         team=TEAM,
@@ -315,19 +325,19 @@ async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
         user_team=TEAM,
         text="what was Python?",
         mrkdwn="what was Python?",
-        asked_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
+        created_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
     )
     await store.save_question(old)
     async with (
-        question_service(outside, store, unwanted) as (_, _, questions),
-        questions.resuming(),
+        question_service(outside, store, unwanted) as (_, _, outbox),
+        outbox.resuming(),
     ):
 
         async def let_go() -> bool:
             return await store.pending_questions() == ()
 
         await wait_until(let_go, "it is let go")
-    assert [told["text"] for told in await outside.ephemeral("UALICE")] == [
+    assert [message["text"] for message in await outside.ephemeral("UALICE")] == [
         slack_texts.QUESTION_EXPIRED
     ]
     assert await outside.messages(GENERAL) == []
@@ -337,32 +347,32 @@ async def test_a_modal_sent_again_after_a_restart_is_asked_once(
     outside: Outside, store: Store
 ) -> None:
     for _ in range(2):
-        async with question_service(outside, store) as (asked, _, _):
-            assert await asked.submit(question(DEV), LateReplies().respond) == ""
-            await the_one_asked(outside, store, DEV)
+        async with question_service(outside, store) as (service, _, _):
+            assert await service.submit(question(DEV), LateReplies().respond) == ""
+            await single_turn(outside, store, DEV)
 
 
 async def test_a_refused_question_may_be_sent_again(outside: Outside, store: Store) -> None:
-    async with question_service(outside, store, unwanted) as (asked, _, _):
+    async with question_service(outside, store, unwanted) as (service, _, _):
         not_here = slack_texts.NOT_IN_CHANNEL.format(name="threadpilot")
         for _ in range(2):
-            assert await asked.submit(question(SECRET), LateReplies().respond) == not_here
+            assert await service.submit(question(SECRET), LateReplies().respond) == not_here
     assert await store.pending_questions() == ()
 
 
-async def test_a_question_of_somebody_who_was_taken_out_meanwhile_is_not_taken_up(
+async def test_a_question_of_a_user_who_left_the_channel_is_not_resumed(
     outside: Outside, store: Store
 ) -> None:
-    """The bot died before it had posted it; what it has posted is answered (see above)."""
+    """The bot crashed before the post; a posted question is answered (see above)."""
     await outside.act("conversations.invite", ALICE, channel=SECRET, users="U0PILOT")
     await trouble(outside, "chat.postMessage", "slow", seconds=3)
-    async with question_service(outside, store, unwanted) as (asked, _, _):
-        assert await asked.submit(question(SECRET), LateReplies().respond) == ""
+    async with question_service(outside, store, unwanted) as (service, _, _):
+        assert await service.submit(question(SECRET), LateReplies().respond) == ""
     assert len(await store.pending_questions()) == 1
     await outside.act("conversations.leave", ALICE, channel=SECRET)
     async with (
-        question_service(outside, store, unwanted) as (_, _, questions),
-        questions.resuming(),
+        question_service(outside, store, unwanted) as (_, _, outbox),
+        outbox.resuming(),
     ):
 
         async def let_go() -> bool:
@@ -373,21 +383,21 @@ async def test_a_question_of_somebody_who_was_taken_out_meanwhile_is_not_taken_u
 
 
 @pytest.mark.parametrize("method", ["users.info", "conversations.info"])
-async def test_while_it_is_not_known_who_may_ask_where_nothing_is_asked(
+async def test_while_the_admission_check_fails_nothing_is_asked(
     outside: Outside, store: Store, method: str
 ) -> None:
-    """They are told so; a question that was on record before stays there for later."""
+    """The asker is notified; a question recorded before stays there for later."""
     fault = {"method": method, "times": 99, "kind": "500"}
     await outside.control("faults", fault)
     late = LateReplies()
-    async with question_service(outside, store, unwanted) as (asked, _, _):
-        told = await asked.submit(question(), late.respond) or (await late.wait_for_response())[0]
-    assert told == access_texts.UNKNOWN_USER
+    async with question_service(outside, store, unwanted) as (service, _, _):
+        text = await service.submit(question(), late.respond) or (await late.wait_for_response())[0]
+    assert text == access_texts.UNKNOWN_USER
     assert await store.pending_questions() == ()
     kept = an_open_question()
     await store.save_question(kept)
-    async with question_service(outside, store, unwanted) as (_, _, questions):
-        assert await questions.post_question(kept, unposted=False) is False
+    async with question_service(outside, store, unwanted) as (_, _, outbox):
+        assert await outbox.post_question(kept, unposted=False) is False
     assert await store.pending_questions() == (kept,)
     assert await outside.messages(GENERAL) == []
 
@@ -402,7 +412,7 @@ def an_open_question() -> PendingQuestion:
         user_team=TEAM,
         text="what is Python?",
         mrkdwn="what is Python?",
-        asked_at=SystemClock().now(),
+        created_at=SystemClock().now(),
     )
 
 
@@ -411,8 +421,8 @@ async def test_what_keeps_it_from_being_posted_is_reported_late_when_it_comes_la
 ) -> None:
     await trouble(outside, "chat.postMessage", "slow", seconds=2)
     late = LateReplies()
-    async with question_service(outside, store, unwanted) as (asked, _, _):
-        assert await asked.submit(question(SECRET), late.respond) == ""
+    async with question_service(outside, store, unwanted) as (service, _, _):
+        assert await service.submit(question(SECRET), late.respond) == ""
         assert await late.wait_for_response() == [
             slack_texts.NOT_IN_CHANNEL.format(name="threadpilot")
         ]
@@ -421,7 +431,7 @@ async def test_what_keeps_it_from_being_posted_is_reported_late_when_it_comes_la
 async def test_what_keeps_it_from_being_posted_is_reported_also_in_the_last_moment(
     outside: Outside, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It comes out in the same turn of the loop as the time is up."""
+    """The result arrives in the same iteration of the loop as the timeout."""
 
     async def refuse(_: PendingQuestion) -> bool:
         time.sleep(1.6)  # noqa: ASYNC251 # the loop is busy until the time is up
@@ -429,9 +439,9 @@ async def test_what_keeps_it_from_being_posted_is_reported_also_in_the_last_mome
         raise PostRejected("is_archived")
 
     late = LateReplies()
-    async with question_service(outside, store, unwanted) as (asked, _, questions):
-        monkeypatch.setattr(questions, "post_question", refuse)
-        assert [await asked.submit(question(), late.respond), *late.heard] == [
+    async with question_service(outside, store, unwanted) as (service, _, outbox):
+        monkeypatch.setattr(outbox, "post_question", refuse)
+        assert [await service.submit(question(), late.respond), *late.texts] == [
             slack_texts.READ_ONLY
         ]
 
@@ -439,8 +449,8 @@ async def test_what_keeps_it_from_being_posted_is_reported_also_in_the_last_mome
 async def test_more_questions_than_fit_are_asked_when_there_is_less_to_do(
     outside: Outside, store: Store
 ) -> None:
-    async with question_service(outside, store, limit=0) as (asked, _, questions):
-        assert await asked.submit(question(), LateReplies().respond) == ""
+    async with question_service(outside, store, limit=0) as (service, _, outbox):
+        assert await service.submit(question(), LateReplies().respond) == ""
         assert await outside.messages(GENERAL, ALICE) == []
-        async with questions.resuming():
-            await the_one_asked(outside, store)
+        async with outbox.resuming():
+            await single_turn(outside, store)

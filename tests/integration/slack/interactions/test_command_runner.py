@@ -1,6 +1,7 @@
-"""Orders by message, command, button, menu, list and Home tab: taken once, told to the right ones.
+"""Commands by message, slash command, button, menu, list and Home tab run once each.
 
-Everything goes through a whole gateway and a whole sandbox; the desk writes down what it is given.
+Their results go to the right users. All tests use a whole gateway on a whole emulator; the
+dispatcher records its commands.
 """
 
 from __future__ import annotations
@@ -60,51 +61,51 @@ async def bot(request: pytest.FixtureRequest) -> AsyncIterator[GatewayFixture]:
 
 
 async def command(
-    bot: GatewayFixture, text: str, person: str = ALICE, channel: str = GENERAL
+    bot: GatewayFixture, text: str, user: str = ALICE, channel: str = GENERAL
 ) -> None:
     await bot.outside.act(
-        "chat.command", person, channel=channel, command=manifest.SLASH_COMMAND, text=text
+        "chat.command", user, channel=channel, command=manifest.SLASH_COMMAND, text=text
     )
 
 
 async def ephemeral_messages(
     bot: GatewayFixture, count: int = 1, user: str = "UALICE"
 ) -> list[Json]:
-    """What only this person was shown, once there is so much of it."""
+    """The ephemeral messages to this user, once there are `count`."""
 
     async def look() -> list[Json]:
         seen = await bot.outside.ephemeral(user)
         return seen if len(seen) >= count else []
 
-    return await wait_until(look, f"{user} is told something")
+    return await wait_until(look, f"an ephemeral message to {user}")
 
 
 async def replies(bot: GatewayFixture, root: str, count: int = 1) -> list[Json]:
-    """What the bot has said in a thread, once there is so much of it."""
+    """The bot's messages in a thread, once there are `count`."""
 
     async def look() -> list[Json]:
-        said = await bot.outside.replies(GENERAL, root)
-        ours = [message for message in said if message.get("bot_id") and message["ts"] != root]
+        posted = await bot.outside.replies(GENERAL, root)
+        ours = [message for message in posted if message.get("bot_id") and message["ts"] != root]
         return ours if len(ours) >= count else []
 
-    return await wait_until(look, f"the bot has said {count} things in the thread")
+    return await wait_until(look, f"{count} messages of the bot in the thread")
 
 
 async def finished(bot: GatewayFixture, count: int = 1) -> None:
-    await bot.dispatcher.wait_until(lambda desk: len(desk.finished) >= count)
+    await bot.dispatcher.wait_until(lambda dispatcher: len(dispatcher.done) >= count)
 
 
 async def press(
     bot: GatewayFixture,
     message: Json,
     command_name: str,
-    said: str | None = None,
-    person: str = ALICE,
+    args: str | None = None,
+    user: str = ALICE,
 ) -> None:
-    action, value = command_buttons(message["blocks"], command_name, said)
+    action, value = command_buttons(message["blocks"], command_name, args)
     await bot.outside.act(
         "blocks.actions",
-        person,
+        user,
         channel=message.get("channel", GENERAL),
         message_ts=message["ts"],
         action_id=action,
@@ -117,7 +118,7 @@ async def start_thread(bot: GatewayFixture) -> ThreadKey:
     return ThreadKey(team=TEAM, channel=GENERAL, root_ts=root)
 
 
-def by_message(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
+def message_command(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
     return Command(
         key=key,
         name="status",
@@ -134,26 +135,26 @@ def by_message(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
 # By a message
 
 
-async def test_what_everybody_may_know_is_posted_in_the_thread(bot: GatewayFixture) -> None:
+async def test_a_public_result_is_posted_in_the_thread(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
     ts = await bot.outside.say(ALICE, GENERAL, "!status", thread_ts=thread.root_ts)
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    order = by_message(thread, ts)
-    bot.command_runner.start_command(order)
+    bot.dispatcher.results["status"] = PUBLICLY
+    recorded = message_command(thread, ts)
+    bot.command_runner.start_command(recorded)
     await finished(bot)
     (reply,) = await replies(bot, thread.root_ts)
     assert reply["text"] == "For &lt;everybody&gt;"
-    assert bot.dispatcher.finished == [order]
+    assert bot.dispatcher.done == [recorded]
     assert await bot.outside.ephemeral("UALICE") == []
 
 
-async def test_what_is_for_one_person_is_posted_to_them_alone_in_the_thread(
+async def test_a_private_result_is_posted_in_the_thread_for_its_user_alone(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
     ts = await bot.outside.say(ALICE, GENERAL, "!status", thread_ts=thread.root_ts)
-    bot.dispatcher.outcomes["status"] = EPHEMERALLY
-    bot.command_runner.start_command(by_message(thread, ts))
+    bot.dispatcher.results["status"] = EPHEMERALLY
+    bot.command_runner.start_command(message_command(thread, ts))
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == ("For you &lt;alone&gt;", thread.root_ts)
     assert len(await bot.outside.replies(GENERAL, thread.root_ts)) == 2
@@ -162,31 +163,33 @@ async def test_what_is_for_one_person_is_posted_to_them_alone_in_the_thread(
 async def test_beside_a_message_that_starts_a_thread_it_is_posted_in_the_channel(
     bot: GatewayFixture,
 ) -> None:
-    """Slack shows such a thing in a thread only once that has an answer."""
+    """Slack shows ephemeral messages in a thread only if it has replies."""
     thread = await start_thread(bot)
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == (DONE, None)
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "drop_before", "drop_after"])
-async def test_trouble_with_slack_is_waited_out_and_nothing_stands_there_twice(
+async def test_transient_errors_of_slack_are_retried_and_nothing_is_posted_twice(
     bot: GatewayFixture, kind: str
 ) -> None:
     thread = await start_thread(bot)
     await bot.outside.control("faults", {"method": "chat.postMessage", "times": 2, "kind": kind})
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.dispatcher.results["status"] = PUBLICLY
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     await finished(bot)
     assert len(await replies(bot, thread.root_ts)) == 1
 
 
-async def test_what_cannot_be_delivered_is_given_up_and_done_with(bot: GatewayFixture) -> None:
+async def test_a_result_that_cannot_be_delivered_is_dropped_and_the_command_is_done(
+    bot: GatewayFixture,
+) -> None:
     thread = await start_thread(bot)
     fault = {"method": "chat.postMessage", "times": 1, "kind": "error", "error": "is_archived"}
     await bot.outside.control("faults", fault)
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.dispatcher.results["status"] = PUBLICLY
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     await finished(bot)
     assert len(await bot.outside.replies(GENERAL, thread.root_ts)) == 1
 
@@ -195,51 +198,51 @@ async def test_a_command_of_before_a_restart_is_answered_where_it_was_given(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
-    bot.command_runner.deliver_later(by_message(thread, thread.root_ts), EPHEMERALLY)
+    bot.command_runner.deliver_later(message_command(thread, thread.root_ts), EPHEMERALLY)
     await finished(bot)
     at_home = replace(
-        by_message(thread, ""), source=CommandSource.HOME_TAB, channel="", thread=None
+        message_command(thread, ""), source=CommandSource.HOME_TAB, channel="", thread=None
     )
     bot.command_runner.deliver_later(at_home, EPHEMERALLY)
     await finished(bot, 2)
-    assert bot.dispatcher.carried == []
-    in_channel, in_person = await ephemeral_messages(bot, 2)
-    assert (in_channel["channel"], in_person["channel"][0]) == (GENERAL, "D")
+    assert bot.dispatcher.executed == []
+    in_channel, in_dm = await ephemeral_messages(bot, 2)
+    assert (in_channel["channel"], in_dm["channel"][0]) == (GENERAL, "D")
 
 
-async def test_a_command_that_takes_too_long_is_given_up_and_said_so(bot: GatewayFixture) -> None:
+async def test_a_command_that_takes_too_long_is_cancelled_and_reported(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     hasty = CommandRunner(bot.dispatcher, bot.slack.publisher, QuickClock(), timeout_seconds=0.01)
-    hasty.start_command(by_message(thread, thread.root_ts))
+    hasty.start_command(message_command(thread, thread.root_ts))
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == texts.TOOK_TOO_LONG
     await finished(bot)
     await hasty.close()
 
 
-async def test_one_person_has_so_many_commands_under_way_at_once_and_others_go_on(
+async def test_the_running_commands_of_one_user_are_limited_and_others_go_on(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     keys = [f"Ev{number}" for number in range(MAX_RUNNING_PER_USER)]
-    assert all(bot.command_runner.start_command(by_message(thread, "", key)) for key in keys)
-    assert not bot.command_runner.start_command(by_message(thread, "", "one too many"))
+    assert all(bot.command_runner.start_command(message_command(thread, "", key)) for key in keys)
+    assert not bot.command_runner.start_command(message_command(thread, "", "one too many"))
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == texts.TOO_MANY
     assert bot.command_runner.start_command(
-        replace(by_message(thread, "", "of another"), user="UBOB")
+        replace(message_command(thread, "", "of another"), user="UBOB")
     )
     await command(bot, "status")
     assert [each["text"] for each in await ephemeral_messages(bot, 2)] == [texts.TOO_MANY] * 2
-    assert all(order.source is not CommandSource.SLASH_COMMAND for order in bot.dispatcher.taken), (
-        "it is not on record"
-    )
-    bot.dispatcher.gate.set()
+    assert all(
+        recorded.source is not CommandSource.SLASH_COMMAND for recorded in bot.dispatcher.recorded
+    ), "it is not on record"
+    bot.dispatcher.can_execute.set()
     await finished(bot, MAX_RUNNING_PER_USER + 2)
-    assert len(bot.dispatcher.carried) == MAX_RUNNING_PER_USER + 1
-    assert bot.command_runner.start_command(by_message(thread, "", "later"))
+    assert len(bot.dispatcher.executed) == MAX_RUNNING_PER_USER + 1
+    assert bot.command_runner.start_command(message_command(thread, "", "later"))
     await finished(bot, MAX_RUNNING_PER_USER + 3)
 
 
@@ -248,60 +251,60 @@ async def test_at_the_end_commands_have_a_moment_and_what_is_not_done_stays_on_r
 ) -> None:
     thread = await start_thread(bot)
     counter = CommandRunner(bot.dispatcher, bot.slack.publisher, QuickClock())
-    counter.start_command(by_message(thread, thread.root_ts))
+    counter.start_command(message_command(thread, thread.root_ts))
     await counter.close()
-    assert len(bot.dispatcher.finished) == 1
+    assert len(bot.dispatcher.done) == 1
 
 
 # By the slash command
 
 
-async def test_a_slash_command_with_a_command_is_no_question(bot: GatewayFixture) -> None:
-    bot.dispatcher.outcomes["sessions"] = CommandResult(
+async def test_a_slash_command_with_a_command_name_is_not_a_question(bot: GatewayFixture) -> None:
+    bot.dispatcher.results["sessions"] = CommandResult(
         card=Card(text="Two", items=(CardItem(text="One"), CardItem(text="Other")))
     )
     await command(bot, "list all 2")
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == "Two"
     assert [block["type"] for block in card["blocks"]] == ["section"] * 3
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.args, order.source) == (
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.args, recorded.source) == (
         "sessions",
         "all 2",
         CommandSource.SLASH_COMMAND,
     )
-    assert (order.user, order.team, order.channel) == ("UALICE", TEAM, GENERAL)
-    assert (order.thread, order.turn, order.ts) == (None, None, "")
+    assert (recorded.user, recorded.team, recorded.channel) == ("UALICE", TEAM, GENERAL)
+    assert (recorded.thread, recorded.turn, recorded.ts) == (None, None, "")
     await finished(bot)
-    assert bot.receiver.heard == []
+    assert bot.receiver.events == []
     assert await bot.outside.messages(GENERAL) == []
 
 
-async def test_a_slash_command_is_answered_to_who_gave_it_also_where_the_bot_is_not(
+async def test_a_slash_command_is_answered_also_where_the_bot_is_not_a_member(
     bot: GatewayFixture,
 ) -> None:
-    bot.dispatcher.outcomes["usage"] = PUBLICLY
+    bot.dispatcher.results["usage"] = PUBLICLY
     await command(bot, "usage", channel=SECRET)
     (card,) = await ephemeral_messages(bot)
     assert (card["text"], card["channel"]) == ("For &lt;everybody&gt;", SECRET)
 
 
 async def test_a_slash_command_that_takes_longer_is_answered_later(bot: GatewayFixture) -> None:
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await command(bot, "sessions")
     assert await bot.outside.ephemeral("UALICE") == []
-    bot.dispatcher.gate.set()
+    bot.dispatcher.can_execute.set()
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == DONE
     await finished(bot)
 
 
-async def test_a_command_that_cannot_be_recorded_is_not_carried_out(bot: GatewayFixture) -> None:
+async def test_a_command_that_cannot_be_recorded_does_not_run(bot: GatewayFixture) -> None:
     bot.dispatcher.failing = 1
     await command(bot, "sessions")
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == StoreError.user_message
-    assert bot.dispatcher.carried == []
+    assert bot.dispatcher.executed == []
 
 
 @pytest.mark.parametrize("text", ["stop", "rewind", "resume s3"])
@@ -311,24 +314,26 @@ async def test_a_command_that_needs_a_thread_says_where_to_write_it(
     await command(bot, text)
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == texts.ONLY_IN_THREADS.format(command=text.partition(" ")[0])
-    assert bot.dispatcher.taken == []
+    assert bot.dispatcher.recorded == []
     assert await bot.outside.messages(GENERAL) == []
 
 
-async def test_a_command_that_slack_brings_twice_counts_once(bot: GatewayFixture) -> None:
-    given = by_message(await start_thread(bot), "")
-    order = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
-    assert await bot.command_runner.run_slash_command(order, "") is not None
-    assert await bot.command_runner.run_slash_command(order, "") is None
-    assert len(bot.dispatcher.carried) == 1
+async def test_a_command_that_slack_sends_twice_runs_once(bot: GatewayFixture) -> None:
+    given = message_command(await start_thread(bot), "")
+    recorded = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
+    assert await bot.command_runner.run_slash_command(recorded, "") is not None
+    assert await bot.command_runner.run_slash_command(recorded, "") is None
+    assert len(bot.dispatcher.executed) == 1
 
 
-async def test_a_late_answer_whose_address_fails_is_given_otherwise(bot: GatewayFixture) -> None:
-    given = by_message(await start_thread(bot), "")
-    bot.dispatcher.gate.clear()
-    order = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
-    assert await bot.command_runner.run_slash_command(order, "nowhere") is None
-    bot.dispatcher.gate.set()
+async def test_a_late_result_whose_response_url_fails_is_sent_otherwise(
+    bot: GatewayFixture,
+) -> None:
+    given = message_command(await start_thread(bot), "")
+    bot.dispatcher.can_execute.clear()
+    recorded = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
+    assert await bot.command_runner.run_slash_command(recorded, "nowhere") is None
+    bot.dispatcher.can_execute.set()
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["channel"]) == (DONE, GENERAL)
 
@@ -336,48 +341,48 @@ async def test_a_late_answer_whose_address_fails_is_given_otherwise(bot: Gateway
 async def test_a_command_that_gets_on_record_too_late_is_done_with_and_not_carried_out(
     bot: GatewayFixture,
 ) -> None:
-    """Who gave it was told that it could not be taken."""
-    bot.dispatcher.book.clear()
+    """Its user got a refusal."""
+    bot.dispatcher.can_record.clear()
     await command(bot, "sessions")
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == StoreError.user_message
-    bot.dispatcher.book.set()
-    await bot.dispatcher.wait_until(lambda desk: bool(desk.finished))
-    assert (len(bot.dispatcher.taken), bot.dispatcher.carried) == (1, [])
+    bot.dispatcher.can_record.set()
+    await bot.dispatcher.wait_until(lambda dispatcher: bool(dispatcher.done))
+    assert (len(bot.dispatcher.recorded), bot.dispatcher.executed) == (1, [])
     assert len(await ephemeral_messages(bot)) == 1
 
 
-async def test_words_that_only_look_like_a_command_are_a_question(bot: GatewayFixture) -> None:
+async def test_a_text_that_only_looks_like_a_command_is_a_question(bot: GatewayFixture) -> None:
     await command(bot, "model a database for me")
-    await bot.receiver.wait_until(lambda ears: bool(ears.messages))
-    assert bot.dispatcher.taken == []
+    await bot.receiver.wait_until(lambda receiver: bool(receiver.messages))
+    assert bot.dispatcher.recorded == []
 
 
-async def test_people_of_other_workspaces_reach_the_dispatcher_which_refuses_them(
+async def test_users_of_other_workspaces_reach_the_dispatcher_which_refuses_them(
     bot: GatewayFixture,
 ) -> None:
-    await command(bot, "sessions", person=EVE)
-    assert [order.user for order in bot.dispatcher.taken] == ["UEVE"]
+    await command(bot, "sessions", user=EVE)
+    assert [recorded.user for recorded in bot.dispatcher.recorded] == ["UEVE"]
 
 
 # By buttons, menus and lists
 
 
-async def test_a_button_runs_what_it_says_about_the_thread_that_it_stands_in(
+async def test_a_button_runs_its_command_for_the_thread_of_its_message(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
     press_ = Button(label="Reset", command_name="reset", args="s12", turn=7)
     await bot.slack.publisher.post(thread, Card(text="Hello", buttons=(press_,)))
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.outcomes["reset"] = PUBLICLY
-    await press(bot, card, "reset", person=BOB)
+    bot.dispatcher.results["reset"] = PUBLICLY
+    await press(bot, card, "reset", user=BOB)
     await finished(bot)
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.args, order.turn) == ("reset", "s12", 7)
-    assert (order.user, order.source, order.team) == ("UBOB", CommandSource.BUTTON, TEAM)
-    assert (order.channel, order.thread) == (GENERAL, thread)
-    assert order.key
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.args, recorded.turn) == ("reset", "s12", 7)
+    assert (recorded.user, recorded.source, recorded.team) == ("UBOB", CommandSource.BUTTON, TEAM)
+    assert (recorded.channel, recorded.thread) == (GENERAL, thread)
+    assert recorded.key
     assert [each["text"] for each in await replies(bot, thread.root_ts, 2)] == [
         "Hello",
         "For &lt;everybody&gt;",
@@ -385,7 +390,7 @@ async def test_a_button_runs_what_it_says_about_the_thread_that_it_stands_in(
     assert await bot.outside.ephemeral("UBOB") == []
 
 
-async def test_what_a_button_tells_one_person_alone_stands_beside_it(bot: GatewayFixture) -> None:
+async def test_a_private_result_of_a_button_is_shown_beside_it(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
     await bot.slack.publisher.post(
         thread, Card(text="Hello", buttons=(Button(label="Status", command_name="status"),))
@@ -400,19 +405,24 @@ async def test_what_a_button_tells_one_person_alone_stands_beside_it(bot: Gatewa
 
 async def test_the_menu_under_a_reply_runs_commands_about_its_turn(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
-    foot = ReplyActions(menu=(Button(label="Status", command_name="status", turn=41),))
+    actions = ReplyActions(menu=(Button(label="Status", command_name="status", turn=41),))
     ts = await bot.outside.say(
-        BOT, GENERAL, "an answer", thread_ts=thread.root_ts, blocks=render_actions(foot, thread)
+        BOT, GENERAL, "an answer", thread_ts=thread.root_ts, blocks=render_actions(actions, thread)
     )
     (reply,) = await replies(bot, thread.root_ts)
     await press(bot, reply, "status")
     await finished(bot)
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.turn, order.thread, order.ts) == ("status", 41, thread, "")
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.turn, recorded.thread, recorded.ts) == (
+        "status",
+        41,
+        thread,
+        "",
+    )
     assert reply["ts"] == ts
 
 
-async def test_a_choice_in_a_list_is_a_command(bot: GatewayFixture) -> None:
+async def test_a_selection_in_a_list_is_a_command(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
     choose = Select(label="Model", command_name="model", args="", options=(("Good", "gpt-5"),))
     card = Card(text="Models", items=(CardItem(text="This thread", select=choose),))
@@ -420,7 +430,9 @@ async def test_a_choice_in_a_list_is_a_command(bot: GatewayFixture) -> None:
     (shown,) = await replies(bot, thread.root_ts)
     await press(bot, shown, "model", "gpt-5")
     await finished(bot)
-    assert [(order.name, order.args) for order in bot.dispatcher.taken] == [("model", "gpt-5")]
+    assert [(recorded.name, recorded.args) for recorded in bot.dispatcher.recorded] == [
+        ("model", "gpt-5")
+    ]
 
 
 async def test_a_card_that_begins_a_thread_has_buttons_about_that_thread(
@@ -432,7 +444,7 @@ async def test_a_card_that_begins_a_thread_has_buttons_about_that_thread(
     (card,) = await bot.outside.messages(GENERAL)
     await press(bot, card, "status")
     await finished(bot)
-    thread = bot.dispatcher.taken[0].thread
+    thread = bot.dispatcher.recorded[0].thread
     assert thread == ThreadKey(team=TEAM, channel=GENERAL, root_ts=ts)
 
 
@@ -444,10 +456,10 @@ async def test_paging_turns_the_page_in_place_and_another_command_does_not(
         delete = Button(label="Delete", command_name="delete", args="s1")
         return CommandResult(card=Card(text=f"Page {number}", buttons=(older, delete)))
 
-    bot.dispatcher.outcomes["sessions"] = page(1)
+    bot.dispatcher.results["sessions"] = page(1)
     await command(bot, "sessions")
     (card,) = await ephemeral_messages(bot)
-    bot.dispatcher.outcomes["sessions"] = page(2)
+    bot.dispatcher.results["sessions"] = page(2)
     await press(bot, card, "sessions")
     await finished(bot, 2)
     (turned,) = await ephemeral_messages(bot)
@@ -456,18 +468,18 @@ async def test_paging_turns_the_page_in_place_and_another_command_does_not(
     assert [seen["text"] for seen in await ephemeral_messages(bot, 2)] == ["Page 2", DONE]
 
 
-async def test_a_double_click_counts_once(bot: GatewayFixture) -> None:
-    """Each click has an id of its own at Slack: what is being done already is not done again."""
+async def test_a_double_click_runs_once(bot: GatewayFixture) -> None:
+    """Slack gives each click an id of its own: a command that runs already does not run again."""
     thread = await start_thread(bot)
     await bot.slack.publisher.post(
         thread, Card(text="Hello", buttons=(Button(label="Reset", command_name="reset"),))
     )
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await asyncio.gather(*(press(bot, card, "reset") for _ in range(3)))
-    bot.dispatcher.gate.set()
+    bot.dispatcher.can_execute.set()
     await finished(bot)
-    assert len(bot.dispatcher.carried) == 1
+    assert len(bot.dispatcher.executed) == 1
     await press(bot, card, "reset")
     await finished(bot, 2)
 
@@ -484,13 +496,13 @@ async def test_a_press_that_cannot_be_recorded_is_not_carried_out_and_may_be_rep
     await press(bot, card, "reset")
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == StoreError.user_message
-    assert bot.dispatcher.carried == []
+    assert bot.dispatcher.executed == []
     await press(bot, card, "reset")
     await finished(bot)
 
 
 @pytest.mark.parametrize("value", ["", "reset", '{"v":7}', '{"v":"reset","t":"soon"}'])
-async def test_a_button_whose_value_makes_no_sense_says_so(bot: GatewayFixture, value: str) -> None:
+async def test_a_button_with_a_malformed_value_is_reported(bot: GatewayFixture, value: str) -> None:
     button = {
         "type": "button",
         "action_id": "order:reset:0",
@@ -504,10 +516,10 @@ async def test_a_button_whose_value_makes_no_sense_says_so(bot: GatewayFixture, 
     )
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == slack_texts.OLD_BUTTON
-    assert bot.dispatcher.taken == []
+    assert bot.dispatcher.recorded == []
 
 
-async def test_where_slacks_response_url_fails_the_person_is_notified_otherwise(
+async def test_where_slacks_response_url_fails_the_user_is_notified_otherwise(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
@@ -515,10 +527,10 @@ async def test_where_slacks_response_url_fails_the_person_is_notified_otherwise(
         thread, Card(text="Hello", buttons=(Button(label="Status", command_name="status"),))
     )
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await press(bot, card, "status")
-    await bot.outside.advance(1_801)  # the address has had its time
-    bot.dispatcher.gate.set()
+    await bot.outside.advance(1_801)  # the response URL has expired
+    bot.dispatcher.can_execute.set()
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == (DONE, thread.root_ts)
 
@@ -527,7 +539,7 @@ async def test_where_slacks_response_url_fails_the_person_is_notified_otherwise(
 
 
 async def home(bot: GatewayFixture, count: int = 1) -> Json:
-    """The Home tab as it was published last, once it was so many times."""
+    """The last published Home tab, once it was published `count` times."""
 
     async def look() -> list[Json]:
         published = await bot.outside.calls("views.publish")
@@ -537,14 +549,14 @@ async def home(bot: GatewayFixture, count: int = 1) -> Json:
     return dict(published[-1]["answer"]["view"])
 
 
-async def test_the_home_tab_shows_the_cards_of_who_opens_it(bot: GatewayFixture) -> None:
+async def test_the_home_tab_shows_the_cards_of_its_user(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
     bot.dispatcher.cards = [
         Card(title="Yours", text="One", items=(CardItem(text="a", link=thread),))
     ]
     await bot.outside.act("apps.home.open", ALICE)
     view = await home(bot)
-    assert bot.dispatcher.visitors == ["UALICE"]
+    assert bot.dispatcher.home_users == ["UALICE"]
     assert [block["type"] for block in view["blocks"]] == ["header", "section", "section"]
     assert f"p{thread.root_ts.replace('.', '')}|a>" in json.dumps(view)
 
@@ -561,22 +573,26 @@ async def test_a_command_on_the_home_tab_is_answered_on_top_of_it(bot: GatewayFi
     ]
     await bot.outside.act("apps.home.open", ALICE)
     view = await home(bot)
-    for number, (verb, said) in enumerate([("delete", "s1"), ("set", "model gpt-5")]):
-        action, value = command_buttons(view["blocks"], verb, said)
+    for number, (command_name, args) in enumerate([("delete", "s1"), ("set", "model gpt-5")]):
+        action, value = command_buttons(view["blocks"], command_name, args)
         await bot.outside.act(
             "blocks.actions", ALICE, view_id=view["id"], action_id=action, value=value
         )
         await finished(bot, number + 1)
-        order = bot.dispatcher.taken[-1]
-        assert (order.name, order.args) == (verb, said)
-        assert (order.source, order.channel, order.thread) == (CommandSource.HOME_TAB, "", None)
+        recorded = bot.dispatcher.recorded[-1]
+        assert (recorded.name, recorded.args) == (command_name, args)
+        assert (recorded.source, recorded.channel, recorded.thread) == (
+            CommandSource.HOME_TAB,
+            "",
+            None,
+        )
         view = await home(bot, number + 2)
         first = view["blocks"][0]
         assert first["text"]["text"] == DONE
         assert "Yours" in json.dumps(view)
 
 
-async def test_an_old_button_of_the_home_tab_says_so_on_top_of_it(bot: GatewayFixture) -> None:
+async def test_an_old_button_of_the_home_tab_is_reported_on_top_of_it(bot: GatewayFixture) -> None:
     button = {
         "type": "button",
         "action_id": "order:reset:0",
@@ -589,18 +605,18 @@ async def test_an_old_button_of_the_home_tab_says_so_on_top_of_it(bot: GatewayFi
     assert (await home(bot, 2))["blocks"][0]["text"]["text"] == slack_texts.OLD_BUTTON
 
 
-async def test_a_home_tab_that_cannot_be_made_says_so(bot: GatewayFixture) -> None:
+async def test_a_home_tab_that_cannot_be_loaded_shows_an_error(bot: GatewayFixture) -> None:
     for number, error in enumerate([StoreError("the disk is full"), RuntimeError("odd")]):
-        bot.dispatcher.homeless = error
+        bot.dispatcher.home_error = error
         await bot.outside.act("apps.home.open", ALICE)
         page = await home(bot, number + 1)
         sentence = error.user_message if isinstance(error, BotError) else BotError.user_message
         assert [block["text"]["text"] for block in page["blocks"]] == [sentence]
 
 
-async def test_the_help_has_the_button_that_asks_wherever_it_is_shown(bot: GatewayFixture) -> None:
+async def test_the_help_has_the_question_button_wherever_it_is_shown(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.outcomes["help"] = text_result("I can do much.")
-    bot.command_runner.start_command(replace(by_message(thread, thread.root_ts), name="help"))
+    bot.dispatcher.results["help"] = text_result("I can do much.")
+    bot.command_runner.start_command(replace(message_command(thread, thread.root_ts), name="help"))
     (seen,) = await ephemeral_messages(bot)
     assert manifest.ASK_BUTTON in json.dumps(seen["blocks"])

@@ -1,4 +1,4 @@
-"""Replies of the bot in a real sandbox over real HTTP, without a model: the test says the words."""
+"""Replies of the bot in a real emulator over real HTTP; the test takes the place of a model."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _ids = itertools.count(1)
 
 @dataclass
 class ReplyFixture:
-    """What a test has in hand."""
+    """A bot and an emulator for a test."""
 
     outside: Outside
     session: aiohttp.ClientSession
     clock: Clock
     saved_parts: dict[int, dict[int, ReplyPart]] = field(default_factory=dict)
-    """The parts as a store would have them: by turn and number."""
+    """The saved parts, by turn and number."""
     workspace: SlackWorkspace = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """The bot as it comes back: it knows only what was noted."""
+        """The bot after a restart: it knows only what was saved."""
         web = make_client(BOT, f"{self.outside.url}/api/", self.session)
         client = SlackClient(web, ApiCaller(self.clock))
         self.workspace = SlackWorkspace(client, self.clock, self._save_part, identity=IDENTITY)
@@ -62,8 +62,8 @@ class ReplyFixture:
     def parts(self, turn: Turn) -> Sequence[ReplyPart]:
         return sorted(self.saved_parts.get(turn.id, {}).values(), key=lambda part: part.number)
 
-    async def asked(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
-        """A person's question, as a turn that runs."""
+    async def start_turn(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
+        """A user's question, as a running turn."""
         ts = await self.outside.say(token, channel, "a question")
         message = Message(
             event_id=f"Ev{next(_ids)}",
@@ -82,14 +82,14 @@ class ReplyFixture:
         )
 
     async def no_faults(self) -> None:
-        """Slack is well again."""
+        """Slack works again."""
         async with self.outside.http.delete(f"{self.outside.url}/sandbox/faults") as answer:
             assert answer.status == 200
 
     async def messages(self, turn: Turn) -> list[Json]:
         """The bot's messages in the turn's thread, oldest first."""
         thread = turn.message.thread
-        said = await self.outside.act(
+        response = await self.outside.act(
             "conversations.replies",
             ALICE,
             channel=thread.channel,
@@ -97,7 +97,7 @@ class ReplyFixture:
             include_all_metadata=True,
             limit=1000,
         )
-        return [message for message in said["messages"] if message.get("bot_id")]
+        return [message for message in response["messages"] if message.get("bot_id")]
 
     async def texts(self, turn: Turn) -> list[str]:
         return [shown_text(message) for message in await self.messages(turn)]
@@ -105,8 +105,8 @@ class ReplyFixture:
     async def wait_until_delivered(
         self, answers: Sequence[asyncio.Task[None]], clock: ManualClock, *, most_seconds: int
     ) -> None:
-        """Let the time pass, the bot's and Slack's, until all answers are through; so many seconds
-        at most."""
+        """Let the time of the bot and of Slack pass until all answers are delivered, for at most
+        `seconds`."""
         for _ in range(most_seconds):
             await clock.advance(1.0)
             await self.outside.advance(1.0)
@@ -116,18 +116,18 @@ class ReplyFixture:
         await asyncio.gather(*answers)
 
     async def methods(self) -> list[str]:
-        """The app's calls in their order, by method."""
+        """The app's calls in order, by method."""
         listed = await self.outside.control("calls")
         return [str(call["method"]) for call in listed]
 
 
 def rerun_of(turn: Turn) -> Turn:
-    """The turn as a restart claims it."""
+    """The turn as it is claimed after a restart."""
     return replace(turn, epoch=turn.epoch + 1)
 
 
 @asynccontextmanager
 async def reply_fixture(clock: Clock | None = None) -> AsyncIterator[ReplyFixture]:
-    """A fresh sandbox and a bot that can reply in it."""
+    """A fresh emulator and a bot that can reply in it."""
     async with emulator_over_http() as outside, aiohttp.ClientSession() as session:
         yield ReplyFixture(outside, session, clock or QuickClock())

@@ -1,4 +1,4 @@
-"""Whatever fails on the way to Slack, the thread shows the answer: whole, and once."""
+"""If any call to Slack fails, the thread still shows the whole answer once."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ async def bot() -> AsyncIterator[ReplyFixture]:
         yield bot
 
 
-async def say_it(bot: ReplyFixture, people: frozenset[str]) -> list[str]:
-    """An answer in pieces, each with time to go out; what the thread shows after it."""
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+async def send_in_pieces(bot: ReplyFixture, participants: frozenset[str]) -> list[str]:
+    """Send an answer in pieces, with time for each. Returns what the thread shows then."""
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         for word in WORDS:
             reply.append(word)
             await asyncio.sleep(0.04)
@@ -62,7 +62,7 @@ async def test_where_streaming_is_refused_the_answer_comes_by_edits(
 ) -> None:
     caplog.set_level("INFO")
     await bot.fault("chat.startStream", "error", error=code, times=5)
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
     assert len(await bot.outside.calls("chat.startStream")) == 1
     assert "delivery=edits" in caplog.text
 
@@ -80,7 +80,7 @@ async def test_a_stream_that_breaks_is_completed_by_edits(
     bot: ReplyFixture, method: str, code: str
 ) -> None:
     await bot.fault(method, "error", error=code)
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
 
 
 @pytest.mark.parametrize("kind", BREAKING)
@@ -89,7 +89,7 @@ async def test_a_broken_call_of_a_stream_neither_loses_nor_doubles_anything(
     bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault(method, kind)
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
 
 
 @pytest.mark.parametrize("kind", BREAKING)
@@ -98,44 +98,44 @@ async def test_a_broken_call_of_a_post_neither_loses_nor_doubles_anything(
     bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault(method, kind, times=2)
-    assert await say_it(bot, SEVERAL) == [WHOLE]
+    assert await send_in_pieces(bot, SEVERAL) == [WHOLE]
 
 
-async def test_a_post_is_not_repeated_while_nobody_can_tell_whether_it_was_done(
+async def test_a_post_is_not_repeated_while_its_outcome_is_unknown(
     bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.postMessage", "drop_after")
     await bot.fault("conversations.replies", "500", times=2)
-    assert await say_it(bot, SEVERAL) == [WHOLE]
+    assert await send_in_pieces(bot, SEVERAL) == [WHOLE]
     assert len(await bot.outside.calls("chat.postMessage")) == 1
 
 
 async def test_a_stream_of_unknown_outcome_is_found_and_completed(bot: ReplyFixture) -> None:
     await bot.fault("chat.startStream", "drop_after")
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
     assert await bot.outside.calls("chat.postMessage") == []
 
 
 async def test_one_bad_moment_of_everything_is_survived(bot: ReplyFixture) -> None:
     for kind in ("drop_before", "500", "429"):
         await bot.fault("*", kind, times=2)
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
 
 
 async def test_a_long_wait_for_slack_keeps_the_order(bot: ReplyFixture) -> None:
     await bot.fault("chat.appendStream", "429", retry_after=3)
-    assert await say_it(bot, ONE) == [WHOLE]
+    assert await send_in_pieces(bot, ONE) == [WHOLE]
     assert "chat.update" not in await bot.methods()
 
 
 @pytest.mark.parametrize(
-    ("people", "method"), [(ONE, "chat.appendStream"), (SEVERAL, "chat.update")]
+    ("participants", "method"), [(ONE, "chat.appendStream"), (SEVERAL, "chat.update")]
 )
-async def test_what_is_said_while_a_call_is_on_its_way_is_not_lost(
-    bot: ReplyFixture, people: frozenset[str], method: str
+async def test_text_that_comes_during_a_call_is_not_lost(
+    bot: ReplyFixture, participants: frozenset[str], method: str
 ) -> None:
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         reply.append("One ")
         await wait_until(lambda: bot.texts(turn), "the message is there")
         await bot.fault(method, "slow", seconds=0.3)
@@ -151,8 +151,8 @@ async def test_what_is_said_while_a_call_is_on_its_way_is_not_lost(
     assert await bot.texts(turn) == [WHOLE]
 
 
-async def test_a_message_that_somebody_deleted_is_posted_again(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+async def test_a_message_that_a_user_deleted_is_posted_again(bot: ReplyFixture) -> None:
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("One ")
         (message,) = await wait_until(lambda: bot.messages(turn), "the message is there")
@@ -162,7 +162,7 @@ async def test_a_message_that_somebody_deleted_is_posted_again(bot: ReplyFixture
 
 
 async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -179,23 +179,23 @@ async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: ReplyFix
     assert await bot.outside.calls("chat.postMessage") == []
 
 
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
-async def test_slack_refusing_everything_is_said_to_the_turn(
-    bot: ReplyFixture, people: frozenset[str]
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_the_turn_gets_an_error_if_slack_refuses_everything(
+    bot: ReplyFixture, participants: frozenset[str]
 ) -> None:
     for method in ("chat.startStream", "chat.postMessage"):
         await bot.fault(method, "error", error="is_archived", times=1_000)
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         reply.append("One ")
         with pytest.raises(SlackError, match="is_archived"):
             await reply.finish(WHOLE)
     assert await bot.texts(turn) == []
 
 
-async def test_slack_out_of_reach_is_said_to_the_turn(bot: ReplyFixture) -> None:
+async def test_the_turn_gets_an_error_if_slack_is_unreachable(bot: ReplyFixture) -> None:
     await bot.fault("*", "drop_before", times=10_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
         with pytest.raises(SlackError, match="unreachable"):
@@ -203,10 +203,10 @@ async def test_slack_out_of_reach_is_said_to_the_turn(bot: ReplyFixture) -> None
 
 
 async def test_more_streams_than_slack_allows_in_a_minute_become_edits() -> None:
-    """All of them in one minute of the bot's, however long that takes here."""
+    """All of them in one minute of the bot's clock, however long that takes here."""
     async with reply_fixture(ManualClock()) as bot:
         for _ in range(20):
-            turn = await bot.asked()
+            turn = await bot.start_turn()
             async with bot.workspace.open_reply(turn, ONE) as reply:
                 reply.append("One ")
                 await wait_until(lambda turn=turn: bot.texts(turn), "it is there")  # type: ignore[misc]  # a default binds the loop's turn
@@ -217,16 +217,16 @@ async def test_more_streams_than_slack_allows_in_a_minute_become_edits() -> None
         assert 0 < len(streams) < 20
 
 
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_a_text_that_slack_finds_too_long_comes_in_smaller_messages(
-    bot: ReplyFixture, people: frozenset[str]
+    bot: ReplyFixture, participants: frozenset[str]
 ) -> None:
     text = "A sentence of some length. " * 300
     for method in ("chat.appendStream", "chat.stopStream", "chat.postMessage"):
         await bot.fault(method, "error", error="msg_too_long")
     await bot.fault("chat.update", "error", error="msg_too_long")
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         reply.append(text[:200])
         await asyncio.sleep(0.05)
         await reply.finish(text)
@@ -239,7 +239,7 @@ async def test_a_text_that_slack_will_not_have_as_markdown_comes_as_it_was_typed
     bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.postMessage", "error", error="invalid_blocks", times=5)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await reply.finish("| a | b |\n<!here> & there")
     assert await bot.texts(turn) == ["| a | b |\n&lt;\u2060!here&gt; &amp; there"]
@@ -248,7 +248,7 @@ async def test_a_text_that_slack_will_not_have_as_markdown_comes_as_it_was_typed
 async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: ReplyFixture) -> None:
     """A stream that stops sets the session's status to active."""
     await bot.fault("chat.appendStream", "error", error="msg_too_long")
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await wait_until(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows work")
         reply.append("One ")
@@ -268,10 +268,10 @@ async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: ReplyFix
 
 
 async def die_with(
-    bot: ReplyFixture, turn: Turn, people: frozenset[str], text: str, messages: int = 1
+    bot: ReplyFixture, turn: Turn, participants: frozenset[str], text: str, messages: int = 1
 ) -> None:
-    """Put out a reply's messages and then die: the network is cut before anything is closed."""
-    entered = bot.workspace.open_reply(turn, people)
+    """Send a reply's messages and then die: the network is cut before anything is closed."""
+    entered = bot.workspace.open_reply(turn, participants)
     reply = await entered.__aenter__()
     reply.append(text)
 
@@ -284,33 +284,33 @@ async def die_with(
     await bot.no_faults()
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
-async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
-    bot: ReplyFixture, people: frozenset[str], noted: bool
+@pytest.mark.parametrize("saved", [True, False], ids=["saved", "unnoted"])
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_an_interrupted_reply_is_adopted_and_shown_once(
+    bot: ReplyFixture, participants: frozenset[str], saved: bool
 ) -> None:
-    """The process dies with a message out, before or after it had noted it."""
-    turn = await bot.asked()
-    await die_with(bot, turn, people, "Half an answ")
-    parts = bot.parts(turn) if noted else ()
+    """The process dies after a message was posted, before or after it was saved."""
+    turn = await bot.start_turn()
+    await die_with(bot, turn, participants, "Half an answ")
+    parts = bot.parts(turn) if saved else ()
     bot.restart()
-    async with bot.workspace.open_reply(rerun_of(turn), people, parts) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), participants, parts) as reply:
         await reply.finish("Half an answer, and the rest.")
     assert await bot.texts(turn) == ["Half an answer, and the rest."]
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
-async def test_a_stream_that_somebody_stopped_while_the_bot_was_away_is_taken_over(
-    bot: ReplyFixture, noted: bool
+@pytest.mark.parametrize("saved", [True, False], ids=["saved", "unnoted"])
+async def test_a_stream_that_a_user_stopped_while_the_bot_was_away_is_adopted(
+    bot: ReplyFixture, saved: bool
 ) -> None:
-    """The process dies as the stream begins, and Stop is pressed before it is back."""
-    turn = await bot.asked()
+    """The process dies as the stream begins, and a user presses Stop before the restart."""
+    turn = await bot.start_turn()
     await die_with(bot, turn, ONE, "Half an answ")
     thread = turn.message.thread
     await bot.outside.act(
         "agents.sessions.stop", ALICE, channel=thread.channel, thread_ts=thread.root_ts
     )
-    parts = bot.parts(turn) if noted else ()
+    parts = bot.parts(turn) if saved else ()
     bot.restart()
     async with bot.workspace.open_reply(rerun_of(turn), ONE, parts) as reply:
         await reply.finish("Half an answ", "I was restarted.")
@@ -318,7 +318,7 @@ async def test_a_stream_that_somebody_stopped_while_the_bot_was_away_is_taken_ov
 
 
 async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     await die_with(bot, turn, ONE, "word " * 4_000, messages=2)
     parts = bot.parts(turn)
     bot.restart()
@@ -327,10 +327,10 @@ async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: Repl
     assert await bot.texts(turn) == ["_The answer is lost._"]
 
 
-async def test_a_turn_asked_again_after_a_restart_answers_over_what_stands_there(
+async def test_a_turn_that_runs_again_after_a_restart_edits_its_old_messages(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     await die_with(bot, turn, ONE, "Half an answ")
     parts = bot.parts(turn)
     bot.restart()
@@ -343,21 +343,21 @@ async def test_a_turn_asked_again_after_a_restart_answers_over_what_stands_there
 
 
 async def test_the_reply_of_another_turn_in_the_thread_is_left_alone(bot: ReplyFixture) -> None:
-    first = await bot.asked()
+    first = await bot.start_turn()
     async with bot.workspace.open_reply(first, ONE) as reply:
         reply.append("The first")
         await wait_until(lambda: bot.texts(first), "the stream is there")
         await reply.finish("The first answer.")
     ts = await bot.outside.say(ALICE, GENERAL, "and?", thread_ts=first.message.ts)
-    asked = replace(first.message, ts=ts, event_id="EvSecond")
-    second = replace(first, id=first.id + 1_000, message=asked, epoch=2)
+    message = replace(first.message, ts=ts, event_id="EvSecond")
+    second = replace(first, id=first.id + 1_000, message=message, epoch=2)
     async with bot.workspace.open_reply(second, ONE) as reply:
         await reply.finish("The second answer.")
     assert await bot.texts(first) == ["The first answer.", "The second answer."]
 
 
-async def test_what_the_bot_posted_for_somebody_s_question_is_left_alone(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+async def test_a_question_that_the_bot_posted_for_a_user_is_left_alone(bot: ReplyFixture) -> None:
+    turn = await bot.start_turn()
     question = await bot.outside.act(
         "chat.postMessage", BOT, channel=GENERAL, thread_ts=turn.message.ts, text="Bob asks: why?"
     )
@@ -375,18 +375,18 @@ methods = st.sampled_from([*STREAM_CALLS, *POST_CALLS, "conversations.replies", 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     faults=st.lists(st.tuples(methods, kinds), max_size=4),
-    people=st.sampled_from([ONE, SEVERAL]),
+    participants=st.sampled_from([ONE, SEVERAL]),
     long=st.booleans(),
 )
-async def test_the_answer_stands_there_once_whatever_fails(
-    faults: list[tuple[str, str]], people: frozenset[str], long: bool
+async def test_the_answer_is_shown_once_after_any_failures(
+    faults: list[tuple[str, str]], participants: frozenset[str], long: bool
 ) -> None:
     words = [f"{number} " * (800 if long else 1) for number in range(6)]
     async with reply_fixture() as bot:
         for method, kind in faults:
             await bot.fault(method, kind)
-        turn = await bot.asked()
-        async with bot.workspace.open_reply(turn, people) as reply:
+        turn = await bot.start_turn()
+        async with bot.workspace.open_reply(turn, participants) as reply:
             for word in words:
                 reply.append(word)
                 await asyncio.sleep(0.02)
@@ -399,15 +399,15 @@ async def test_the_answer_stands_there_once_whatever_fails(
 @given(
     last=st.sampled_from([*STREAM_CALLS, *POST_CALLS]),
     after=st.integers(0, 3),
-    people=st.sampled_from([ONE, SEVERAL]),
+    participants=st.sampled_from([ONE, SEVERAL]),
 )
-async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_restart(
-    last: str, after: int, people: frozenset[str]
+async def test_wherever_the_bot_was_killed_the_answer_is_shown_once_after_a_restart(
+    last: str, after: int, participants: frozenset[str]
 ) -> None:
-    """The bot's last call is done by Slack, and the bot never hears of it."""
+    """Slack carries out the bot's last call, and the response never arrives."""
     async with reply_fixture() as bot:
-        turn = await bot.asked()
-        entered = bot.workspace.open_reply(turn, people)
+        turn = await bot.start_turn()
+        entered = bot.workspace.open_reply(turn, participants)
         reply = await entered.__aenter__()
         for number, word in enumerate(WORDS):
             if number == after:
@@ -418,7 +418,7 @@ async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_
         await entered.__aexit__(None, None, None)
         await bot.no_faults()
         bot.restart()
-        async with bot.workspace.open_reply(rerun_of(turn), people, bot.parts(turn)) as reply:
+        async with bot.workspace.open_reply(rerun_of(turn), participants, bot.parts(turn)) as reply:
             await reply.finish(WHOLE)
         shown = await bot.texts(turn)
     assert shown == [WHOLE]

@@ -1,4 +1,4 @@
-"""What is shown for a time is taken back, under Slack's own limits and when its calls come late."""
+"""Statuses and reactions are cleared, even at Slack's rate limits and if calls come late."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CLEAR_LATER = late.LATE_CALL_SECONDS + 1
 
 
 async def set_to(bot: ReplyFixture) -> list[str]:
-    """What the thread's status was set to, in order; what Slack did not take is left out."""
+    """The statuses set on the thread, in order, without those that Slack refused."""
     calls = await bot.outside.calls(SET)
     return [c["arguments"]["status"] for c in calls if (c["answer"] or {}).get("ok")]
 
 
 async def working(bot: ReplyFixture, *turns: Turn) -> list[str]:
-    """The threads that have a Stop button, which is pressed for that."""
+    """The threads with a Stop button."""
     found = []
     for turn in turns:
         thread = {"channel": turn.message.thread.channel, "thread_ts": turn.message.thread.root_ts}
@@ -46,21 +46,23 @@ async def working(bot: ReplyFixture, *turns: Turn) -> list[str]:
 
 
 async def has_reaction(bot: ReplyFixture, turn: Turn) -> bool:
-    said = await bot.outside.act("reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts)
-    return bool(said["message"].get("reactions"))
+    response = await bot.outside.act(
+        "reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts
+    )
+    return bool(response["message"].get("reactions"))
 
 
 async def test_of_sixty_answers_at_once_none_shows_work_when_it_is_over() -> None:
-    """Whoever shows work keeps a call for taking that back, so that the others cannot use it up;
-    those that found none left show it when there is one again."""
+    """A thread that shows a status reserves a call for clearing it, so that the others cannot use
+    it up. Threads that find no call left show a status when there is one again."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turns = [await bot.asked() for _ in range(60)]
+        turns = [await bot.start_turn() for _ in range(60)]
         left: list[bool] = []
 
         async def answer(number: int) -> None:
-            people = SEVERAL if number % 3 else ONE
-            async with bot.workspace.open_reply(turns[number], people) as reply:
+            participants = SEVERAL if number % 3 else ONE
+            async with bot.workspace.open_reply(turns[number], participants) as reply:
                 for word in range(10 + number % 7):
                     reply.append(f"{number}:{word} ")
                     await clock.sleep(3.0)
@@ -79,7 +81,7 @@ async def test_of_sixty_answers_at_once_none_shows_work_when_it_is_over() -> Non
 
 async def test_a_status_that_slack_would_not_take_back_for_minutes_is_left_for_later() -> None:
     async with reply_fixture(QuickClock()) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, SEVERAL) as reply:
             await wait_until(lambda: set_to(bot), "the thread shows work")
             await bot.fault(SET, "500", times=1_000)
@@ -93,7 +95,7 @@ async def test_a_status_that_slack_would_not_take_back_for_minutes_is_left_for_l
 
 
 async def until_tried(bot: ReplyFixture, turn: Turn) -> None:
-    """Until taking the status back is tried, and comes to nothing."""
+    """Wait until clearing the status was tried and failed."""
 
     async def tried() -> bool:
         try:
@@ -107,7 +109,7 @@ async def until_tried(bot: ReplyFixture, turn: Turn) -> None:
 
 async def test_a_status_that_is_left_is_not_taken_from_the_next_answer_of_its_thread() -> None:
     async with reply_fixture(ManualClock()) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, SEVERAL) as reply:
             await wait_until(lambda: set_to(bot), "the thread shows work")
             assert not await bot.workspace.clear_status(turn.message.thread)
@@ -115,14 +117,14 @@ async def test_a_status_that_is_left_is_not_taken_from_the_next_answer_of_its_th
     assert reply.status_uncleared is False
 
 
-async def test_a_status_that_comes_after_it_was_taken_back_is_taken_back_again(
+async def test_a_status_that_arrives_after_it_was_cleared_is_cleared_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its call was given up, and Slack carries it out when the answer stands there."""
+    """Its call was abandoned, and Slack carries it out after the answer is shown."""
     monkeypatch.setattr(status, "_CALL_SECONDS", 0.2)
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         await bot.fault(SET, "slow", seconds=20)
         async with bot.workspace.open_reply(turn, SEVERAL) as reply:
             await wait_until(lambda: given_up(clock), "the call is given up")
@@ -146,14 +148,14 @@ async def delay_calls(bot: ReplyFixture) -> bool:
     return (await set_to(bot))[-1] == "processing"
 
 
-async def test_a_mark_that_comes_after_it_was_taken_back_is_taken_back_again(
+async def test_a_mark_that_arrives_after_it_was_removed_is_removed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slack_workspace, "_CALL_SECONDS", 0.2)
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         await clock.advance(CLEAR_LATER)
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         await bot.fault("reactions.add", "slow", seconds=20)
         assert await bot.workspace.add_waiting_reaction(turn.message), "it may stand there"
         assert not await bot.workspace.remove_waiting_reaction(turn.message), "it may come still"
@@ -167,7 +169,7 @@ async def test_a_mark_that_comes_after_it_was_taken_back_is_taken_back_again(
 async def test_a_mark_on_its_way_when_the_bot_was_killed_may_come_after_the_restart() -> None:
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         assert not await bot.workspace.remove_waiting_reaction(turn.message)
         await clock.advance(CLEAR_LATER)
         assert await bot.workspace.remove_waiting_reaction(turn.message)
@@ -175,16 +177,16 @@ async def test_a_mark_on_its_way_when_the_bot_was_killed_may_come_after_the_rest
 
 async def test_a_mark_that_slack_surely_did_not_take_is_none() -> None:
     async with reply_fixture() as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         await bot.fault("reactions.add", "error", error="too_many_reactions")
         assert not await bot.workspace.add_waiting_reaction(turn.message)
 
 
 async def test_a_mark_is_not_waited_for_where_slack_takes_no_more_calls() -> None:
-    """It would keep others from being told something; it is taken back later."""
+    """A wait would delay other notices; the mark is removed later."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turns = [await bot.asked() for _ in range(RATE_LIMITS["reactions.remove"].calls + 1)]
+        turns = [await bot.start_turn() for _ in range(RATE_LIMITS["reactions.remove"].calls + 1)]
         for turn in turns:
             assert await bot.workspace.add_waiting_reaction(turn.message)
         for turn in turns[:-1]:
@@ -198,12 +200,12 @@ async def test_a_mark_is_not_waited_for_where_slack_takes_no_more_calls() -> Non
         assert len(await bot.outside.calls("reactions.remove")) == len(turns)
 
 
-async def test_killed_while_it_showed_work_the_next_answer_takes_that_back(
+async def test_after_a_kill_the_next_answer_clears_the_old_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also one that is over too soon to show work itself."""
+    """Also an answer that ends too soon to show a status itself."""
     async with reply_fixture() as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, SEVERAL):
             await wait_until(lambda: set_to(bot), "the thread shows work")
             bot.restart()
@@ -215,11 +217,11 @@ async def test_killed_while_it_showed_work_the_next_answer_takes_that_back(
         assert await working(bot, turn) == []
 
 
-async def test_killed_while_it_showed_work_it_is_taken_back_when_nothing_more_can_come() -> None:
-    """Of a message, for example, that was deleted before it was answered again."""
+async def test_after_a_kill_the_status_is_cleared_once_no_late_call_can_come() -> None:
+    """For example of a message that was deleted before it was answered again."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, SEVERAL):
             await wait_until(lambda: set_to(bot), "the thread shows work")
             bot.restart()
@@ -230,20 +232,20 @@ async def test_killed_while_it_showed_work_it_is_taken_back_when_nothing_more_ca
 
 
 @pytest.mark.parametrize("code", ["feature_disabled", "access_denied", "channel_not_found"])
-async def test_what_can_never_be_taken_back_is_not_tried_for_ever(code: str) -> None:
+async def test_a_status_that_can_never_be_cleared_is_not_tried_without_end(code: str) -> None:
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         await clock.advance(CLEAR_LATER)
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         await bot.fault(SET, "error", error=code)
         assert await bot.workspace.clear_status(turn.message.thread)
 
 
 async def test_statuses_that_were_left_go_before_new_ones() -> None:
-    """However much is answered meanwhile: for each a call is kept."""
+    """A call is reserved for each, however much is answered in the same time."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turns = [await bot.asked() for _ in range(60)]
+        turns = [await bot.start_turn() for _ in range(60)]
         late, new = turns[:20], turns[20:]
         async with AsyncExitStack() as stack:
             replies = [

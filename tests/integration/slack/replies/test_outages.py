@@ -1,4 +1,4 @@
-"""What is left in a thread when Slack refuses for a while, or for good: nothing that misleads."""
+"""While Slack refuses calls, for a time or for good, a thread shows nothing misleading."""
 
 from __future__ import annotations
 
@@ -34,38 +34,40 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 async def reactions(bot: ReplyFixture, turn: Turn) -> object:
-    said = await bot.outside.act("reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts)
-    return said["message"].get("reactions", [])
+    response = await bot.outside.act(
+        "reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts
+    )
+    return response["message"].get("reactions", [])
 
 
 async def taken(bot: ReplyFixture) -> list[object]:
-    """The statuses that Slack took, in their order."""
+    """The statuses that Slack accepted, in order."""
     calls = await bot.outside.calls(STATUS)
     return [call["arguments"]["status"] for call in calls if (call["answer"] or {}).get("ok")]
 
 
 async def tried(bot: ReplyFixture) -> list[object]:
-    """The statuses that Slack took, native or in words."""
+    """The statuses that were tried, native or as text."""
     words = await bot.outside.calls("assistant.threads.setStatus")
     return [*await taken(bot), *words]
 
 
 @pytest.mark.parametrize("kind", PASSING)
-async def test_the_status_is_taken_back_though_slack_fails_at_first(
+async def test_the_status_is_cleared_though_slack_fails_at_first(
     bot: ReplyFixture, kind: str
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await wait_until(lambda: taken(bot), "work is shown")
         await bot.fault(STATUS, kind, times=2)
         await reply.finish("Done.")
-    said = await taken(bot)
-    assert (said[0], set(said[1:])) == ("processing", {"active"})
+    statuses = await taken(bot)
+    assert (statuses[0], set(statuses[1:])) == ("processing", {"active"})
     assert len(await bot.outside.calls(STATUS)) == 4
 
 
 async def test_a_status_that_slack_never_takes_does_not_hold_the_thread(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await wait_until(lambda: taken(bot), "work is shown")
         await bot.fault(STATUS, "429", times=1_000, retry_after=1)
@@ -92,7 +94,7 @@ async def test_only_what_concerns_the_workspace_switches_its_stop_button_off(
         async def tried_once_more(before: int = before) -> bool:
             return len(await tried(bot)) > before
 
-        async with bot.workspace.open_reply(await bot.asked(), SEVERAL) as reply:
+        async with bot.workspace.open_reply(await bot.start_turn(), SEVERAL) as reply:
             await wait_until(tried_once_more, "a status is shown")
             await reply.finish("Done.")
     assert bool(await taken(bot)) is tried_again
@@ -102,7 +104,7 @@ async def test_only_what_concerns_the_workspace_switches_its_stop_button_off(
 async def test_the_mark_of_a_wait_goes_though_slack_fails_at_first(
     bot: ReplyFixture, kind: str
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     await bot.workspace.add_waiting_reaction(turn.message)
     assert await reactions(bot, turn)
     await bot.fault(
@@ -113,7 +115,7 @@ async def test_the_mark_of_a_wait_goes_though_slack_fails_at_first(
 
 
 async def wait_until_reaction_cleared(bot: ReplyFixture, turn: Turn) -> None:
-    """Try as whoever takes marks back does (`bot.turns.indicator_cleanup`)."""
+    """Try as `bot.turns.indicator_cleanup` does."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -130,7 +132,7 @@ async def test_where_slack_refuses_edits_the_whole_answer_comes_in_another_messa
     bot: ReplyFixture, code: str
 ) -> None:
     await bot.fault("chat.update", "error", error=code, times=1_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
         (old,) = await wait_until(lambda: bot.messages(turn), "the message is there")
@@ -149,7 +151,7 @@ async def test_a_message_that_may_not_be_deleted_either_does_not_lose_the_answer
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
     await bot.fault("chat.delete", "error", error="cant_delete_message", times=1_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
         await wait_until(lambda: bot.messages(turn), "the message is there")
@@ -160,7 +162,7 @@ async def test_a_message_that_may_not_be_deleted_either_does_not_lose_the_answer
 async def test_the_parts_of_an_answer_keep_their_order_where_slack_refuses_edits(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     before = "word " * 4_000
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append(before)
@@ -180,7 +182,7 @@ async def test_trouble_while_a_message_is_put_in_the_place_of_another_doubles_no
     bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
         await wait_until(lambda: bot.messages(turn), "the message is there")
@@ -189,12 +191,12 @@ async def test_trouble_while_a_message_is_put_in_the_place_of_another_doubles_no
     assert await bot.texts(turn) == ["one two three"]
 
 
-async def test_killed_before_the_old_message_was_deleted_the_answer_stands_there_once(
+async def test_killed_before_the_old_message_was_deleted_the_answer_is_shown_once(
     bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
     await bot.fault("chat.delete", "drop_before", times=1_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
         await wait_until(lambda: bot.messages(turn), "the message is there")
@@ -208,34 +210,34 @@ async def test_killed_before_the_old_message_was_deleted_the_answer_stands_there
     assert await bot.texts(turn) == ["one two three"]
 
 
-@pytest.mark.parametrize("said", ["", "one "], ids=["nothing", "a part"])
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+@pytest.mark.parametrize("partial", ["", "one "], ids=["nothing", "a part"])
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "429"])
 async def test_an_end_that_slack_would_not_take_in_time_is_shown_once_by_a_later_reply(
-    bot: ReplyFixture, people: frozenset[str], said: str, kind: str
+    bot: ReplyFixture, participants: frozenset[str], partial: str, kind: str
 ) -> None:
-    """Also when every call was done and its answer lost, and nothing is on record."""
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
-        if said:
-            reply.append(said)
+    """Also if every call was carried out, its response was lost, and nothing is saved."""
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
+        if partial:
+            reply.append(partial)
             await wait_until(lambda: bot.messages(turn), "a part is there")
         for method in ALL_CALLS:
             await bot.fault(method, kind, times=1_000)
-        with pytest.raises(SlackError) as trouble:
+        with pytest.raises(SlackError) as caught:
             await reply.finish("one two three")
-        assert trouble.value.transient
+        assert caught.value.transient
     await bot.no_faults()
-    async with bot.workspace.open_reply(turn, people, bot.parts(turn)) as reply:
+    async with bot.workspace.open_reply(turn, participants, bot.parts(turn)) as reply:
         await reply.finish("one two three")
     assert await bot.texts(turn) == ["one two three"]
 
 
-async def test_what_does_not_pass_is_said_at_once(bot: ReplyFixture) -> None:
+async def test_a_permanent_error_is_raised_at_once(bot: ReplyFixture) -> None:
     await bot.fault("chat.postMessage", "error", error="is_archived", times=1_000)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
-        with pytest.raises(SlackError, match="is_archived") as trouble:
+        with pytest.raises(SlackError, match="is_archived") as caught:
             await reply.finish("Done.")
-    assert not trouble.value.transient
+    assert not caught.value.transient
     assert len(await bot.outside.calls("chat.postMessage")) == 1

@@ -1,4 +1,4 @@
-"""An answer that is too long for a thread: its beginning there, all of it in a file, once."""
+"""An answer that is too long for a thread shows its beginning there, and all of it in one file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_text(length: int) -> str:
 
 
 async def files(bot: ReplyFixture, turn: Turn) -> list[tuple[str, str]]:
-    """The files in the turn's thread, name and content, as a person gets them."""
+    """The files in the turn's thread, name and content, as a user gets them."""
     found: list[tuple[str, str]] = []
     for message in await bot.messages(turn):
         for file in message.get("files", []):
@@ -45,28 +45,28 @@ async def files(bot: ReplyFixture, turn: Turn) -> list[tuple[str, str]]:
 
 
 async def answers(bot: ReplyFixture, turn: Turn) -> list[str]:
-    """What the reply's own messages say."""
-    said: list[Json] = [m for m in await bot.messages(turn) if not m.get("files")]
-    return [str(message["text"]) for message in said]
+    """The text of the reply's own messages."""
+    messages: list[Json] = [m for m in await bot.messages(turn) if not m.get("files")]
+    return [str(message["text"]) for message in messages]
 
 
-def check_beginning(shown: list[str], text: str, told: str) -> None:
-    """The messages say the beginning of the text, in order, and that there is more."""
+def check_beginning(shown: list[str], text: str, notice: str) -> None:
+    """The messages show the beginning of the text, in order, and that there is more."""
     beginning = "".join(shown)
-    assert beginning.endswith(f"\n\n_{told}_")
-    beginning = beginning.removesuffix(f"\n\n_{told}_")
+    assert beginning.endswith(f"\n\n_{notice}_")
+    beginning = beginning.removesuffix(f"\n\n_{notice}_")
     assert len(beginning) == MAX_SHOWN_CHARS
     assert text.startswith(beginning)
 
 
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_five_megabytes_take_a_dozen_messages_and_one_file(
-    bot: ReplyFixture, people: frozenset[str]
+    bot: ReplyFixture, participants: frozenset[str]
 ) -> None:
-    text, turn = a_text(5 * MEGABYTE), await bot.asked()
+    text, turn = a_text(5 * MEGABYTE), await bot.start_turn()
     tracemalloc.start()
     try:
-        async with bot.workspace.open_reply(turn, people) as reply:
+        async with bot.workspace.open_reply(turn, participants) as reply:
             for start in range(0, len(text), 50_000):
                 reply.append(text[start : start + 50_000])
             await reply.finish(text)
@@ -86,15 +86,15 @@ async def test_five_megabytes_take_a_dozen_messages_and_one_file(
 
 
 async def test_an_answer_that_just_fits_is_shown_whole_and_needs_no_file(bot: ReplyFixture) -> None:
-    text, turn = a_text(MAX_SHOWN_CHARS), await bot.asked()
+    text, turn = a_text(MAX_SHOWN_CHARS), await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     assert "".join(await answers(bot, turn)) == text
     assert await files(bot, turn) == []
 
 
-async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+async def test_a_long_answer_that_is_replaced_leaves_no_file(bot: ReplyFixture) -> None:
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append(a_text(2 * MAX_SHOWN_CHARS))
         reply.replace("")
@@ -105,11 +105,11 @@ async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: ReplyFixture) -
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "500", "garbage", "429"])
 @pytest.mark.parametrize("step", ["files.getUploadURLExternal", "files.completeUploadExternal"])
-async def test_the_file_stands_there_once_whatever_fails(
+async def test_the_file_is_shared_once_after_any_failure(
     bot: ReplyFixture, step: str, kind: str
 ) -> None:
     await bot.fault(step, kind)
-    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     name = f"answer-{turn.id}.md"
@@ -120,22 +120,22 @@ async def test_the_file_stands_there_once_whatever_fails(
 
 
 async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: ReplyFixture) -> None:
-    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     bot.restart()
     async with bot.workspace.open_reply(rerun_of(turn), ONE, bot.parts(turn)) as reply:
         await reply.finish(text)
     assert await files(bot, turn) == [(f"answer-{turn.id}.md", text)]
-    told = slack_texts.FULL_ANSWER_IN_FILE.format(name=f"answer-{turn.id}.md")
-    check_beginning(await answers(bot, turn), text, told)
+    notice = slack_texts.FULL_ANSWER_IN_FILE.format(name=f"answer-{turn.id}.md")
+    check_beginning(await answers(bot, turn), text, notice)
 
 
 async def test_where_slack_takes_no_file_the_thread_says_how_to_get_the_rest(
     bot: ReplyFixture,
 ) -> None:
     await bot.fault("files.getUploadURLExternal", "error", error="missing_scope", times=9)
-    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text, "Stopped.")
     check_beginning(

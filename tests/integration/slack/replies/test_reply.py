@@ -1,4 +1,4 @@
-"""What Slack shows is what the model said: streamed to one person, edited for several."""
+"""Slack shows the model's answer: streamed to one user, edited for several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 async def test_an_answer_is_streamed_into_one_message(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Hel")
         await wait_until(lambda: bot.texts(turn), "the first text goes out at once")
@@ -43,9 +43,9 @@ async def test_an_answer_is_streamed_into_one_message(bot: ReplyFixture) -> None
 
 
 async def test_every_message_of_a_reply_says_whose_it_is(bot: ReplyFixture) -> None:
-    for people in (ONE, SEVERAL):
-        turn = await bot.asked()
-        async with bot.workspace.open_reply(turn, people) as reply:
+    for participants in (ONE, SEVERAL):
+        turn = await bot.start_turn()
+        async with bot.workspace.open_reply(turn, participants) as reply:
             reply.append("Yes")
             await wait_until(lambda turn=turn: bot.texts(turn), "the text is there")  # type: ignore[misc]  # a default binds the loop's turn
             await reply.finish("Yes.")
@@ -59,7 +59,7 @@ async def test_every_message_of_a_reply_says_whose_it_is(bot: ReplyFixture) -> N
 
 
 async def test_a_part_is_noted_as_open_while_its_stream_is(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Begun")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -68,11 +68,11 @@ async def test_a_part_is_noted_as_open_while_its_stream_is(bot: ReplyFixture) ->
         await reply.finish("Begun.")
 
 
-async def test_several_people_get_edits_of_one_message(
+async def test_several_users_get_edits_of_one_message(
     bot: ReplyFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("For ")
         await wait_until(lambda: bot.texts(turn), "the first text goes out at once")
@@ -88,12 +88,12 @@ async def test_several_people_get_edits_of_one_message(
     assert "delivery=edits" in caplog.text
 
 
-async def test_a_direct_message_is_streamed_whoever_takes_part(
+async def test_a_direct_message_is_streamed_for_any_participants(
     bot: ReplyFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     opened = await bot.outside.act("conversations.open", ALICE, users="U0PILOT")
-    turn = await bot.asked(channel=opened["channel"]["id"])
+    turn = await bot.start_turn(channel=opened["channel"]["id"])
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Between us")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -103,14 +103,14 @@ async def test_a_direct_message_is_streamed_whoever_takes_part(
 
 
 async def test_an_answer_that_comes_whole_is_posted(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish("", "There is no question.")
     assert await bot.texts(turn) == ["_There is no question._"]
 
 
 async def test_a_note_comes_after_the_answer_set_apart(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Half an")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -118,13 +118,13 @@ async def test_a_note_comes_after_the_answer_set_apart(bot: ReplyFixture) -> Non
     assert await bot.texts(turn) == ["Half an ans\n\n_Stopped._"]
 
 
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_a_long_answer_goes_on_in_new_messages(
-    bot: ReplyFixture, people: frozenset[str]
+    bot: ReplyFixture, participants: frozenset[str]
 ) -> None:
     text = "\n".join(f"Line {number:05} of a long answer." for number in range(1_000))
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         for start in range(0, len(text), 3_000):
             reply.append(text[start : start + 3_000])
             await asyncio.sleep(0)
@@ -137,7 +137,7 @@ async def test_a_long_answer_goes_on_in_new_messages(
 
 async def test_a_code_block_that_goes_on_is_closed_and_opened_again(bot: ReplyFixture) -> None:
     code = "".join(f"print({number})\n" for number in range(2_000))
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append(f"```py\n{code[:500]}")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -148,10 +148,10 @@ async def test_a_code_block_that_goes_on_is_closed_and_opened_again(bot: ReplyFi
     assert all(part.startswith("```py\n") and part.endswith("\n```") for part in shown)
 
 
-async def test_a_stream_is_left_before_slack_ends_it_also_when_nothing_is_said() -> None:
+async def test_a_stream_is_ended_before_slack_ends_it_even_without_new_text() -> None:
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, ONE) as reply:
             reply.append("Before. ")
             await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -174,7 +174,7 @@ async def test_a_stream_is_left_before_slack_ends_it_also_when_nothing_is_said()
 
 
 async def test_a_stream_that_slack_ended_is_completed_by_an_edit(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Before. ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -184,12 +184,12 @@ async def test_a_stream_that_slack_ended_is_completed_by_an_edit(bot: ReplyFixtu
     assert await bot.texts(turn) == ["Before. After."]
 
 
-@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
-async def test_text_taken_back_gives_way_to_the_text_that_counts(
-    bot: ReplyFixture, people: frozenset[str]
+@pytest.mark.parametrize("participants", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_replaced_text_gives_way_to_the_final_text(
+    bot: ReplyFixture, participants: frozenset[str]
 ) -> None:
-    turn = await bot.asked()
-    async with bot.workspace.open_reply(turn, people) as reply:
+    turn = await bot.start_turn()
+    async with bot.workspace.open_reply(turn, participants) as reply:
         reply.append("A first try " * 1_500)
 
         async def begun() -> bool:
@@ -209,7 +209,7 @@ async def test_text_taken_back_gives_way_to_the_text_that_counts(
 
 
 async def test_the_end_corrects_what_was_shown_on_the_way(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("What was said")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -218,7 +218,7 @@ async def test_the_end_corrects_what_was_shown_on_the_way(bot: ReplyFixture) -> 
 
 
 async def test_nothing_is_added_after_the_end(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish("The end.")
         reply.append(" Or not.")
@@ -227,7 +227,7 @@ async def test_nothing_is_added_after_the_end(bot: ReplyFixture) -> None:
 
 
 async def test_a_turn_that_leaves_without_an_end_leaves_no_stream_open(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Half a")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -237,24 +237,24 @@ async def test_a_turn_that_leaves_without_an_end_leaves_no_stream_open(bot: Repl
 
 
 async def test_a_turn_that_says_nothing_leaves_nothing(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE):
         pass
     assert await bot.texts(turn) == []
 
 
 async def test_two_replies_at_once_do_not_mix(bot: ReplyFixture) -> None:
-    turns = [await bot.asked() for _ in range(4)]
+    turns = [await bot.start_turn() for _ in range(4)]
 
     async def answer(number: int) -> None:
-        said = ""
-        people = ONE if number % 2 else SEVERAL
-        async with bot.workspace.open_reply(turns[number], people) as reply:
+        text = ""
+        participants = ONE if number % 2 else SEVERAL
+        async with bot.workspace.open_reply(turns[number], participants) as reply:
             for count in range(30):
-                said += f"{number}:{count} "
+                text += f"{number}:{count} "
                 reply.append(f"{number}:{count} ")
                 await asyncio.sleep(0.01)
-            await reply.finish(said)
+            await reply.finish(text)
 
     await asyncio.gather(*(answer(number) for number in range(4)))
     for number, turn in enumerate(turns):
@@ -262,7 +262,7 @@ async def test_two_replies_at_once_do_not_mix(bot: ReplyFixture) -> None:
 
 
 async def test_a_ping_split_over_two_appends_stays_inert(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Hey <!chan")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -285,15 +285,15 @@ pieces = st.lists(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(said=pieces, people=st.sampled_from([ONE, SEVERAL]), gaps=st.lists(st.booleans()))
-async def test_what_slack_shows_is_what_the_model_said(
-    said: list[str], people: frozenset[str], gaps: list[bool]
+@given(chunks=pieces, participants=st.sampled_from([ONE, SEVERAL]), gaps=st.lists(st.booleans()))
+async def test_slack_shows_the_text_of_the_model(
+    chunks: list[str], participants: frozenset[str], gaps: list[bool]
 ) -> None:
-    whole = "".join(said)
+    whole = "".join(chunks)
     async with reply_fixture() as bot:
-        turn = await bot.asked()
-        async with bot.workspace.open_reply(turn, people) as reply:
-            for number, piece in enumerate(said):
+        turn = await bot.start_turn()
+        async with bot.workspace.open_reply(turn, participants) as reply:
+            for number, piece in enumerate(chunks):
                 reply.append(piece)
                 if number < len(gaps) and gaps[number]:
                     await asyncio.sleep(0.02)
@@ -309,7 +309,7 @@ async def test_what_slack_shows_is_what_the_model_said(
 
 
 async def test_the_thread_shows_that_the_bot_works_and_then_no_more(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await wait_until(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows")
         await reply.finish("Done.")
@@ -321,7 +321,7 @@ async def test_the_thread_shows_that_the_bot_works_and_then_no_more(bot: ReplyFi
 async def test_without_agent_sessions_the_status_is_shown_in_words(bot: ReplyFixture) -> None:
     await bot.fault("agents.sessions.setStatus", "error", error="feature_disabled", times=9)
     for _ in range(2):
-        turn = await bot.asked()
+        turn = await bot.start_turn()
         async with bot.workspace.open_reply(turn, ONE) as reply:
             await wait_until(lambda: bot.outside.calls("assistant.threads.setStatus"), "words")
             await reply.finish("Done.")
@@ -334,7 +334,7 @@ async def test_without_agent_sessions_the_status_is_shown_in_words(bot: ReplyFix
 
 async def test_a_status_that_is_slow_does_not_delay_the_first_text(bot: ReplyFixture) -> None:
     await bot.fault("agents.sessions.setStatus", "slow", seconds=2)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Here")
         await wait_until(lambda: bot.texts(turn), "the text is there", max_wait=1.5)
@@ -343,7 +343,7 @@ async def test_a_status_that_is_slow_does_not_delay_the_first_text(bot: ReplyFix
 
 
 async def test_who_takes_part_is_read_from_the_thread(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     thread = turn.message.thread
     await bot.outside.say("xoxp-bob", GENERAL, "me too", thread_ts=thread.root_ts)
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
@@ -352,14 +352,14 @@ async def test_who_takes_part_is_read_from_the_thread(bot: ReplyFixture) -> None
 
 
 async def test_who_takes_part_is_not_guessed_when_slack_does_not_say(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     await bot.fault("conversations.replies", "500")
     with pytest.raises(SlackError):
         await bot.workspace.fetch_participants(turn.message.thread)
 
 
 async def test_a_message_that_waits_says_so_until_it_does_not(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     for _ in range(2):
         await bot.workspace.add_waiting_reaction(turn.message)
     (message,) = await bot.outside.replies(GENERAL, turn.message.ts)
@@ -372,12 +372,12 @@ async def test_a_message_that_waits_says_so_until_it_does_not(bot: ReplyFixture)
 async def test_an_ephemeral_message_reaches_its_person_alone_and_trouble_with_it_stays_quiet(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     assert await bot.workspace.post_notice(turn.message, "Not now, <!channel>.")
     await bot.fault("chat.postEphemeral", "500")
     await bot.workspace.post_notice(turn.message, "Not now, again.")
     await bot.fault("chat.postEphemeral", "429", retry_after=30)
     assert not await bot.workspace.post_notice(turn.message, "Not now, once more.")
-    (whisper,) = await bot.outside.ephemeral("UALICE")
-    assert "Not now, <\u2060!channel>." in whisper["text"]
+    (ephemeral,) = await bot.outside.ephemeral("UALICE")
+    assert "Not now, <\u2060!channel>." in ephemeral["text"]
     assert await bot.texts(turn) == []

@@ -1,4 +1,4 @@
-"""The thread shows that the bot works for as long as it does, with as few calls as that takes."""
+"""The thread shows that the bot is working for exactly that time, with few calls."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 async def set_to(bot: ReplyFixture) -> list[str]:
-    """What the bot has set the status to, in order."""
+    """The statuses that the bot has set, in order."""
     return [call["arguments"]["status"] for call in await bot.outside.calls(SET)]
 
 
 async def shows_no_work(bot: ReplyFixture, turn: Turn) -> bool:
-    """Whether the thread has no Stop button any more."""
+    """True if the thread has no Stop button any more."""
     thread = {"channel": turn.message.thread.channel, "thread_ts": turn.message.thread.root_ts}
     pressed = await bot.outside.call("agents.sessions.stop", ALICE, **thread)
     return pressed.get("error") == "session_not_processing"
 
 
 async def is_used_up(bot: ReplyFixture) -> bool:
-    """Whether the only fault has begun."""
+    """True if the only fault has begun."""
     return bool(await bot.outside.control("faults") == [])
 
 
@@ -41,7 +41,7 @@ async def test_an_answer_that_is_over_at_once_has_no_status(
     bot: ReplyFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "START_DELAY_SECONDS", 60.0)
-    async with bot.workspace.open_reply(await bot.asked(), ONE) as reply:
+    async with bot.workspace.open_reply(await bot.start_turn(), ONE) as reply:
         await reply.finish("")
     assert await set_to(bot) == []
 
@@ -49,7 +49,7 @@ async def test_an_answer_that_is_over_at_once_has_no_status(
 async def test_the_end_of_a_stream_takes_the_status_back_and_nothing_else_is_called_for_it(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await wait_until(lambda: set_to(bot), "the thread shows work")
         reply.append("One ")
@@ -59,12 +59,12 @@ async def test_the_end_of_a_stream_takes_the_status_back_and_nothing_else_is_cal
     assert await shows_no_work(bot, turn)
 
 
-async def test_a_status_that_comes_late_is_taken_back_by_a_call_of_its_own(
+async def test_a_status_that_arrives_late_is_cleared_by_a_call_of_its_own(
     bot: ReplyFixture,
 ) -> None:
-    """It may come after the stream has ended, and would stand there for ever."""
+    """It may come after the stream has ended, and would then stay."""
     await bot.fault(SET, "slow", seconds=1.0)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         await wait_until(lambda: is_used_up(bot), "the status is on its way")
         reply.append("One ")
@@ -76,7 +76,7 @@ async def test_a_status_that_comes_late_is_taken_back_by_a_call_of_its_own(
 
 
 async def test_an_answer_that_comes_by_edits_takes_the_status_back(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await wait_until(lambda: set_to(bot), "the thread shows work")
         await reply.finish("One two.")
@@ -85,7 +85,7 @@ async def test_an_answer_that_comes_by_edits_takes_the_status_back(bot: ReplyFix
 
 
 async def test_a_reply_that_is_left_without_a_word_takes_the_status_back(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE):
         await wait_until(lambda: set_to(bot), "the thread shows work")
     assert await set_to(bot) == ["processing", "active"]

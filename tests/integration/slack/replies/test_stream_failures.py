@@ -1,4 +1,4 @@
-"""A stream that breaks, however it breaks: what Slack has confirmed is not said a second time."""
+"""After any failure of a stream, text that Slack has confirmed is not sent a second time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEFT = [
     *("message_not_in_streaming_state", "streaming_state_conflict", "streaming_mode_mismatch"),
     *("msg_too_long", "stopped_by_user"),
 ]
-"""Slack's ways of saying that a stream takes nothing more."""
+"""Slack's error codes for a stream that accepts no more text."""
 
 
 @pytest.fixture
@@ -28,19 +28,19 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 def text_of(call: Json) -> str:
-    """What a call adds to a stream."""
+    """The text that a call adds to a stream."""
     return "".join(chunk["text"] for chunk in call["arguments"].get("chunks") or [])
 
 
 async def streamed(bot: ReplyFixture) -> list[Json]:
-    """The calls that write to a stream, in their order."""
+    """The calls that write to a stream, in order."""
     calls = await bot.outside.control("calls")
     of_streams = ("chat.startStream", "chat.appendStream", "chat.stopStream")
     return [call for call in calls if call["method"] in of_streams]
 
 
 async def check_that_nothing_confirmed_is_sent_again(bot: ReplyFixture) -> str:
-    """Each call goes on where the last confirmed one ended; all that was confirmed."""
+    """Each call continues after the last confirmed one; all text is confirmed."""
     confirmed = ""
     for call in await streamed(bot):
         assert WHOLE.startswith(confirmed + text_of(call)), call
@@ -50,8 +50,8 @@ async def check_that_nothing_confirmed_is_sent_again(bot: ReplyFixture) -> str:
 
 
 async def answer(bot: ReplyFixture) -> list[str]:
-    """An answer word by word, each with time to go out; what the thread shows after it."""
-    turn = await bot.asked()
+    """Send an answer word by word, with time for each. Returns what the thread shows then."""
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         for word in WORDS:
             reply.append(word)
@@ -92,10 +92,10 @@ async def test_a_stream_that_cannot_be_ended_with_its_last_words_gets_them_by_an
     assert await bot.outside.calls("chat.postMessage") == []
 
 
-async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
+async def test_a_stream_that_slack_ends_by_its_age_is_completed_in_place(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -112,7 +112,7 @@ async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
 async def test_a_stream_that_a_person_stopped_is_left_as_it_is_until_the_end(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -128,7 +128,7 @@ async def test_a_stream_that_a_person_stopped_is_left_as_it_is_until_the_end(
 
 
 async def test_a_live_stream_that_must_be_edited_is_ended_first(bot: ReplyFixture) -> None:
-    """Slack answers `streaming_state_conflict`: the stream could not be ended when it broke."""
+    """Slack answers `streaming_state_conflict`: the stream could not be stopped when it failed."""
     await bot.fault("chat.appendStream", "500")
     await bot.fault("chat.stopStream", "500")
     assert await answer(bot) == [WHOLE]
@@ -151,9 +151,9 @@ async def test_a_stream_that_has_to_wait_goes_on_where_it_was(
 
 
 async def test_an_answer_that_goes_on_after_stop_is_shown_on(bot: ReplyFixture) -> None:
-    """Slack ends the stream for whoever presses Stop, also for those who may not stop the answer:
-    a while later it is shown on by edits, before its end is known."""
-    turn = await bot.asked()
+    """Slack stops the stream for any user who presses Stop, even for one who may not stop the
+    answer. A while later it continues by edits, before its end is known."""
+    turn = await bot.start_turn()
     thread = turn.message.thread
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")

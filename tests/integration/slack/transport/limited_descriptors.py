@@ -1,5 +1,6 @@
-"""Both doors in a process of its own that may have few descriptors, and does with them as it is
-told: `take` takes all that are left, `release` gives them back. Run by `test_http_bounds`."""
+"""Runs both HTTP servers in a process with few descriptors, for `test_http_limits`.
+
+On `take` it takes all descriptors that are left, on `release` it frees them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tests.fakes import ManualClock
 from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
 FEW = 64
-"""Descriptors."""
+"""Number of descriptors of the process."""
 
 
 async def _ready() -> bool:
@@ -27,9 +28,9 @@ async def _ready() -> bool:
 
 
 async def serve() -> None:
-    """Serve until standard input ends; the ports and what was done are told line by line."""
+    """Serve until standard input ends; ports and finished commands are printed line by line."""
     many = ServerLimits(max_connections=10 * FEW)
-    door = HttpTransport(
+    transport = HttpTransport(
         signing_secret="sandbox-signing-secret",
         clock=ManualClock(),
         check_ready=_ready,
@@ -39,20 +40,20 @@ async def serve() -> None:
     site = TelemetryServer(CollectorRegistry(), many)
     held: list[int] = []
     async with (
-        door.open(event_receiver_for(RecordingReceiver(), BackgroundTasks()), lambda _: None),
+        transport.open(event_receiver_for(RecordingReceiver(), BackgroundTasks()), lambda _: None),
         site.serve("127.0.0.1", 0),
     ):
-        print(door.port, site.port, flush=True)
-        while order := await asyncio.to_thread(sys.stdin.readline):
-            if order.strip() == "take":
+        print(transport.port, site.port, flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            if line.strip() == "take":
                 take(held)
-            while held and order.strip() == "release":
+            while held and line.strip() == "release":
                 os.close(held.pop())
             print("done", flush=True)
 
 
 def take(held: list[int]) -> None:
-    """Take every descriptor that there is."""
+    """Take all free descriptors."""
     while True:
         try:
             held.append(os.open(os.devnull, os.O_RDONLY))

@@ -1,4 +1,4 @@
-"""Tickets are asked for as often as Slack likes it: a few at once, then ever more slowly."""
+"""Connection URLs are requested as Slack allows: a few at once, then with growing pauses."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def connection_urls_for(outside: Outside, clock: ManualClock, token: str = APP) 
 
 
 async def when_given(tickets: ConnectionUrls, clock: ManualClock) -> float:
-    """The seconds after which the next ticket is given (or refused)."""
+    """Time in seconds until the next URL is returned (or refused)."""
     began = clock.now()
     asking = asyncio.create_task(tickets.next_url())
     while not asking.done():
-        # Only the wait for its turn goes by this clock; the call itself goes by the machine's.
+        # Only the pause before the call uses this clock; the call uses the machine's.
         await wait_until(lambda: _asleep_or_done(clock, asking), "it waits, or is answered")
         if not asking.done():
             await clock.advance(1)
@@ -84,7 +84,7 @@ async def test_slack_is_left_alone_for_as_long_as_it_says(
     assert await when_given(connection_urls, clock) == 45
 
 
-async def test_no_connection_url_is_waited_for_longer_than_slack_is_taken_at_its_word(
+async def test_the_wait_for_a_connection_url_has_a_maximum(
     outside: Outside, connection_urls: ConnectionUrls, clock: ManualClock
 ) -> None:
     fault = {"method": "apps.connections.open", "kind": "429", "retry_after": 3600, "times": 1}

@@ -1,4 +1,4 @@
-"""Two lines to Slack: while one of them breaks, or is renewed, the other one hears."""
+"""Two connections to Slack: while one breaks or is renewed, the other receives events."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ async def says(bot: GatewayFixture, *texts: str) -> None:
 
 
 async def wait_until_received(bot: GatewayFixture, *texts: str) -> None:
-    """Wait until exactly these were heard, each once."""
-    await bot.receiver.wait_until(lambda ears: len(ears.messages) >= len(texts), seconds=20)
+    """Wait until exactly these were received, each once."""
+    await bot.receiver.wait_until(lambda receiver: len(receiver.messages) >= len(texts), seconds=20)
     assert sorted(one.text for one in bot.receiver.messages) == sorted(texts)
 
 
 async def test_two_connections_that_are_all_our_own_are_no_other_program(
     bot: GatewayFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nor when they have just been replaced, and Slack may still count the old ones."""
+    """Also just after a replacement, when Slack may still count the old ones."""
     for kind in ("drop", "half-open", "disconnect"):
         before = len(await bot.outside.calls(CONNECTION_URL))
         await trouble(bot.outside, kind)
 
         async def replaced(before: int = before) -> bool:
-            asked = len(await bot.outside.calls(CONNECTION_URL))
-            return asked >= before + 2 and await open_connections(bot.outside) == 2
+            requests = len(await bot.outside.calls(CONNECTION_URL))
+            return requests >= before + 2 and await open_connections(bot.outside) == 2
 
         await wait_until(replaced, f"both lines are new after {kind}", max_wait=30)
     assert OF_OTHERS not in caplog.text
@@ -72,7 +72,7 @@ async def test_two_connections_that_are_all_our_own_are_no_other_program(
 async def test_the_bot_receives_events_though_the_second_connection_has_to_wait(
     outside: Outside,
 ) -> None:
-    """Slack gives few tickets a minute; the start waits for one line only."""
+    """Slack gives few URLs a minute; the start waits for one connection only."""
     for _ in range(9):
         await outside.act(CONNECTION_URL, "xapp-sandbox")
     clock = OffsetClock()
@@ -95,7 +95,7 @@ async def test_the_bot_receives_events_though_the_second_connection_has_to_wait(
 
 
 @pytest.mark.parametrize("kind", ["drop", "disconnect"])
-async def test_what_is_said_while_one_connection_goes_is_received_by_the_other(
+async def test_messages_while_one_connection_closes_are_received_by_the_other(
     bot: GatewayFixture, kind: str
 ) -> None:
     await trouble(bot.outside, kind, lines=1)
@@ -110,13 +110,13 @@ async def test_what_goes_into_a_connection_that_is_half_open_is_brought_again_by
 ) -> None:
     await trouble(bot.outside, "half-open", lines=1)
     await says(bot, "one", "two", "three")
-    await bot.outside.advance(4)  # Slack waits 3 s for what is acknowledged
+    await bot.outside.advance(4)  # Slack waits 3 s for an acknowledgement
     await wait_until_received(bot, "one", "two", "three")
 
 
 async def test_both_connections_are_never_renewed_at_once(bot: GatewayFixture) -> None:
-    """Slack warns of both at the same moment: one stays until the other one is back, though that
-    takes a few tries, and what is said meanwhile comes without being brought again."""
+    """Slack warns of both at the same moment: one stays until the other is back, though that takes
+    a few tries. Messages in between arrive without a retry of Slack."""
     before = len(await bot.outside.calls(CONNECTION_URL))
     await trouble(bot.outside, "refuse", times=2)
     await trouble(bot.outside, "disconnect")
@@ -147,8 +147,8 @@ async def test_both_connections_come_back_after_connection_urls_that_were_dead(
     await wait_until_received(bot, "back again")
 
 
-async def test_a_slack_that_refuses_every_connection_is_not_stormed(bot: GatewayFixture) -> None:
-    """And is connected to again when it lets the bot in."""
+async def test_a_slack_that_refuses_every_connection_gets_few_requests(bot: GatewayFixture) -> None:
+    """The bot connects again when Slack accepts it."""
     before = len(await bot.outside.calls(CONNECTION_URL))
     await trouble(bot.outside, "refuse", times=10_000)
     await trouble(bot.outside, "drop")
@@ -157,8 +157,8 @@ async def test_a_slack_that_refuses_every_connection_is_not_stormed(bot: Gateway
     async def five_more() -> bool:
         return len(await bot.outside.calls(CONNECTION_URL)) >= before + 5
 
-    await wait_until(five_more, "five tickets have been asked for", max_wait=30)
-    # The pauses are 0.2, 0.4 and 0.8 s where the lines are tried every 0.2 s.
+    await wait_until(five_more, "five URLs were requested", max_wait=30)
+    # The pauses are 0.2, 0.4 and 0.8 s if the connections are checked every 0.2 s.
     times = [call["time"] for call in (await bot.outside.calls(CONNECTION_URL))[before:]]
     assert times[4] - times[0] > 1.3
     async with bot.outside.http.delete(f"{bot.outside.url}/sandbox/faults") as cleared:
@@ -170,18 +170,18 @@ async def test_a_slack_that_refuses_every_connection_is_not_stormed(bot: Gateway
 
 @asynccontextmanager
 async def reported_gaps(outside: Outside) -> AsyncIterator[list[bool]]:
-    """What the door tells of hearing and not hearing, with both lines up."""
-    told: list[bool] = []
-    door = replace(socket_transport(outside), ping_seconds=1.0)
+    """The reported changes of the connection, with both connections up."""
+    changes: list[bool] = []
+    transport = replace(socket_transport(outside), ping_seconds=1.0)
     background = BackgroundTasks()
-    async with door.open(event_receiver_for(RecordingReceiver(), background), told.append):
+    async with transport.open(event_receiver_for(RecordingReceiver(), background), changes.append):
         await wait_for_connections(outside, 2)
-        yield told
+        yield changes
     await background.close()
 
 
 async def until_new(outside: Outside, caplog: pytest.LogCaptureFixture, count: int) -> None:
-    """Wait until so many lines have been opened in all, and two of them stand."""
+    """Wait until `count` connections were opened in all, and two are up."""
 
     async def so() -> bool:
         return caplog.text.count("A new session") >= count and await open_connections(outside) == 2
@@ -192,16 +192,16 @@ async def until_new(outside: Outside, caplog: pytest.LogCaptureFixture, count: i
 async def test_connections_that_break_one_after_the_other_may_both_have_been_disconnected(
     outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A connection that went dead without a word is noticed at each line's own time: one may be
-    back while the other only seems to stand. What was said meanwhile was heard by nobody."""
-    async with reported_gaps(outside) as told:
+    """Each connection notices at its own time that it is dead: one may be back while the other only
+    seems up. Messages in between were not received."""
+    async with reported_gaps(outside) as changes:
         for count in (3, 4):
-            assert told == [True]
+            assert changes == [True]
             await trouble(outside, "half-open", lines=1)
             await until_new(outside, caplog, count)
 
         async def looked() -> bool:
-            return told == [True, True]
+            return changes == [True, True]
 
         await wait_until(looked, "there may have been a gap", max_wait=10)
 
@@ -209,8 +209,8 @@ async def test_connections_that_break_one_after_the_other_may_both_have_been_dis
 async def test_connections_that_slack_renews_leave_no_gap(
     outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with reported_gaps(outside) as told:
+    async with reported_gaps(outside) as changes:
         for count in (3, 4):
             await trouble(outside, "disconnect", lines=1)
             await until_new(outside, caplog, count)
-    assert told == [True]
+    assert changes == [True]

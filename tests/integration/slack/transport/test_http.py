@@ -1,4 +1,4 @@
-"""Slack calls by signed HTTP: what is let in, what is turned away, and with which status."""
+"""Signed HTTP requests of Slack: which are accepted or refused, and with which status."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Slack:
     """Slack's side: signs with Slack's own SDK and posts."""
 
     def __init__(
-        self, ears: RecordingReceiver, clock: ManualClock, session: aiohttp.ClientSession
+        self, receiver: RecordingReceiver, clock: ManualClock, session: aiohttp.ClientSession
     ) -> None:
-        self.ears = ears
+        self.receiver = receiver
         self.clock = clock
         self.ready: bool | Exception = True
-        self.hears: list[bool] = []
-        """What the door told of whether Slack is heard."""
+        self.connection_changes: list[bool] = []
+        """The reported changes of the connection."""
         self.url = ""
         self._session = session
 
@@ -103,14 +103,17 @@ def mention(**more: object) -> dict[str, object]:
 
 @asynccontextmanager
 async def calling(record_seconds: float = 10.0) -> AsyncIterator[Slack]:
-    background, ears, clock = BackgroundTasks(), RecordingReceiver(), ManualClock()
+    background, receiver, clock = BackgroundTasks(), RecordingReceiver(), ManualClock()
     async with aiohttp.ClientSession() as session:
-        slack = Slack(ears, clock, session)
-        door = HttpTransport(signing_secret=SECRET, clock=clock, check_ready=slack.is_ready, port=0)
-        async with door.open(
-            event_receiver_for(ears, background, record_seconds), slack.hears.append
+        slack = Slack(receiver, clock, session)
+        transport = HttpTransport(
+            signing_secret=SECRET, clock=clock, check_ready=slack.is_ready, port=0
+        )
+        async with transport.open(
+            event_receiver_for(receiver, background, record_seconds),
+            slack.connection_changes.append,
         ):
-            slack.url = f"http://127.0.0.1:{door.port}"
+            slack.url = f"http://127.0.0.1:{transport.port}"
             yield slack
         await background.close()
 
@@ -121,9 +124,9 @@ async def slack() -> AsyncIterator[Slack]:
         yield caller
 
 
-async def test_a_signed_mention_is_recorded_and_taken(slack: Slack) -> None:
+async def test_a_signed_mention_is_recorded_and_accepted(slack: Slack) -> None:
     assert await slack.event(mention()) == 200
-    assert [(m.text, m.trigger) for m in slack.ears.messages] == [
+    assert [(m.text, m.trigger) for m in slack.receiver.messages] == [
         ("what is Python?", Trigger.MENTION)
     ]
 
@@ -141,34 +144,34 @@ async def test_slacks_first_call_to_a_new_address_is_answered(slack: Slack) -> N
 async def test_an_event_whose_ts_is_not_slacks_is_not_asked_for_again(
     slack: Slack, ts: str
 ) -> None:
-    """What the door lets in, the database takes: else Slack would bring it for ever."""
+    """The database can store all that is accepted: otherwise Slack would repeat it without end."""
     assert await slack.event(mention(ts=ts)) == 200
     assert await slack.event(mention(thread_ts=ts), "Ev02") == 200
-    assert slack.ears.attempts == 0
+    assert slack.receiver.attempts == 0
 
 
-async def test_a_message_that_cannot_be_recorded_is_not_taken(slack: Slack) -> None:
-    """503, and nothing that would keep Slack from bringing it again."""
-    slack.ears.failing = 1
+async def test_a_message_that_cannot_be_recorded_is_not_accepted(slack: Slack) -> None:
+    """503, and no header that would keep Slack from a retry."""
+    slack.receiver.failing = 1
     assert await slack.event(mention()) == 503
     assert "X-Slack-No-Retry" not in slack.headers
     assert await slack.event(mention()) == 200
-    assert len(slack.ears.messages) == 1
+    assert len(slack.receiver.messages) == 1
 
 
-async def test_a_message_that_takes_too_long_to_record_is_not_taken() -> None:
+async def test_a_message_that_takes_too_long_to_record_is_not_accepted() -> None:
     async with calling(record_seconds=0.05) as slack:
-        slack.ears.released.clear()
+        slack.receiver.released.clear()
         assert await slack.event(mention()) == 503
-        slack.ears.released.set()
+        slack.receiver.released.set()
         assert await slack.event(mention()) == 200
 
 
-async def test_a_repeat_is_taken_and_recorded_once(slack: Slack) -> None:
+async def test_a_repeat_is_accepted_and_recorded_once(slack: Slack) -> None:
     assert await slack.event(mention()) == 200
     assert await slack.event(mention()) == 200
     assert await slack.event(mention(type="message", channel_type="channel"), "Ev02") == 200
-    assert len(slack.ears.messages) == 1
+    assert len(slack.receiver.messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -184,13 +187,13 @@ async def test_a_repeat_is_taken_and_recorded_once(slack: Slack) -> None:
         {"X-Slack-Request-Timestamp": "1e9", "X-Slack-Signature": "v0=\u00e9"},
     ],
 )
-async def test_what_slack_did_not_sign_is_turned_away(
+async def test_a_request_not_signed_by_slack_is_refused(
     slack: Slack, headers: dict[str, str]
 ) -> None:
     body = json.dumps(envelope(mention())).encode()
     status, text = await slack.post(body, headers=headers)
     assert (status, text) == (401, "")
-    assert slack.ears.heard == []
+    assert slack.receiver.events == []
 
 
 async def test_a_signature_fits_its_own_body_and_secret_only(slack: Slack) -> None:
@@ -238,14 +241,14 @@ async def test_what_slack_would_never_send_is_a_bad_request(
     slack: Slack, body: bytes, kind: str
 ) -> None:
     assert await slack.post(body, kind) == (400, "")
-    assert slack.ears.heard == []
+    assert slack.receiver.events == []
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 400), (100, 400), (800, 400)])
 async def test_what_is_nested_deeper_than_slacks_payloads_is_a_bad_request(
     slack: Slack, more: int, status: int
 ) -> None:
-    """Before anybody reads it by calling itself."""
+    """Before a recursive reader sees it."""
     depth = MAX_JSON_DEPTH - 1 + more
     blocks = b"[" * depth + b"]" * depth
     event = b'{"type": "some_new_event", "blocks": ' + blocks + b"}"
@@ -255,7 +258,7 @@ async def test_what_is_nested_deeper_than_slacks_payloads_is_a_bad_request(
 
 
 async def test_bytes_that_are_no_text_are_a_bad_request(slack: Slack) -> None:
-    """Signed by hand: Slack's SDK cannot sign what is not UTF-8."""
+    """Signed by hand: Slack's SDK can only sign UTF-8."""
     stamp = str(int(slack.clock.now()))
     base = b"v0:" + stamp.encode() + b":\xff\xfe"
     signature = "v0=" + hmac.new(SECRET.encode(), base, "sha256").hexdigest()
@@ -279,27 +282,27 @@ async def test_bytes_that_are_no_text_are_a_bad_request(slack: Slack) -> None:
         mention(type="message", channel_type="channel", text="no mention"),
     ],
 )
-async def test_events_that_are_not_for_us_are_taken_and_left_alone(
+async def test_events_that_are_not_for_the_bot_are_accepted_and_ignored(
     slack: Slack, event: dict[str, object]
 ) -> None:
-    """Slack would only bring them again."""
+    """Slack would only repeat them."""
     assert await slack.event(event) == 200
-    assert slack.ears.heard == []
+    assert slack.receiver.events == []
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "line"),
     [
-        ({"type": "app_mention", "text": "<@U0PILOT> hi"}, "ignored: malformed"),
-        (mention(bot_id="BOTHER"), "ignored: message of a bot"),
+        ({"type": "app_mention", "text": "<@U0PILOT> hi"}, "event ignored: reason=malformed"),
+        (mention(bot_id="BOTHER"), "event ignored: reason=message of a bot"),
     ],
 )
-async def test_what_is_odd_leaves_a_line_in_the_log(
-    slack: Slack, event: dict[str, object], said: str, caplog: pytest.LogCaptureFixture
+async def test_an_unusual_event_is_logged(
+    slack: Slack, event: dict[str, object], line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="bot"):
         assert await slack.event(event) == 200
-    assert said in caplog.text
+    assert line in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -342,7 +345,7 @@ async def test_readiness_is_what_the_parts_say(slack: Slack) -> None:
     assert await slack.get("/readyz") == (503, '{"ready": false}')
 
 
-async def test_an_edit_a_deletion_and_a_stop_are_reported_after_they_were_taken(
+async def test_an_edit_a_deletion_and_a_stop_are_reported_after_the_response(
     slack: Slack,
 ) -> None:
     wrote = {"user": "UALICE", "ts": TS, "text": "before"}
@@ -359,8 +362,12 @@ async def test_an_edit_a_deletion_and_a_stop_are_reported_after_they_were_taken(
         "event_ts": "1790000009.000000",
     }
     assert await slack.event(stop) == 200
-    await slack.ears.wait_until(lambda ears: len(ears.heard) == 3)
-    assert [type(fact) for fact in slack.ears.heard] == [EditedEvent, DeletedEvent, StoppedEvent]
+    await slack.receiver.wait_until(lambda receiver: len(receiver.events) == 3)
+    assert [type(fact) for fact in slack.receiver.events] == [
+        EditedEvent,
+        DeletedEvent,
+        StoppedEvent,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -420,12 +427,15 @@ async def test_without_a_signing_secret_the_http_endpoint_is_not_even_built() ->
             HttpTransport(signing_secret=empty, clock=ManualClock(), check_ready=_yes)
 
 
-async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
+async def test_a_port_in_use_is_an_error_with_a_remedy(slack: Slack) -> None:
     port = int(slack.url.rpartition(":")[2])
-    door = HttpTransport(signing_secret=SECRET, clock=ManualClock(), check_ready=_yes, port=port)
+    transport = HttpTransport(
+        signing_secret=SECRET, clock=ManualClock(), check_ready=_yes, port=port
+    )
     with pytest.raises(SettingsError) as caught:
-        async with door.open(
-            event_receiver_for(RecordingReceiver(), BackgroundTasks()), slack.hears.append
+        async with transport.open(
+            event_receiver_for(RecordingReceiver(), BackgroundTasks()),
+            slack.connection_changes.append,
         ):
             pass
     (fault,) = caught.value.faults
@@ -443,13 +453,13 @@ async def test_the_secret_is_not_in_what_is_printed() -> None:
 async def test_oauth_variables_of_another_program_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Bolt would turn into an installable app and forget the bot's token."""
+    """Bolt would become an installable app and ignore the bot's token."""
     monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
     monkeypatch.setenv("SLACK_CLIENT_SECRET", "x")
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-other")
     async with calling() as slack:
         assert await slack.event(mention()) == 200
-        assert len(slack.ears.messages) == 1
+        assert len(slack.receiver.messages) == 1
 
 
 async def _yes() -> bool:

@@ -1,5 +1,6 @@
-"""Whoever knows the door's address may send it anything: it gives one of its documented answers,
-breaks over nothing, and writes down nothing of what was sent."""
+"""Any client may send any request: the server responds with a documented status.
+
+It does not fail, and it logs nothing of the content."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ _FIELDS = st.sampled_from(
         *("authorizations", "callback_id", "subtype", "thread_ts", "previous_message"),
     )
 )
-# Like Slack's payloads, with something wrong somewhere.
+# Slack's payloads with errors.
 _LIKE_SLACKS = st.recursive(
     _WORDS | _JSON,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_FIELDS, inner, max_size=8),
@@ -79,7 +80,7 @@ HEADERS = st.dictionaries(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it goes over the wire, and how well it is signed."""
+    """A request in bytes, and the validity of its signature."""
 
     method: str
     path: str
@@ -112,17 +113,17 @@ REQUESTS = st.builds(
 
 
 async def answered(slack: Slack, wire: bytes) -> tuple[int, bytes]:
-    """The status and everything else of what comes back."""
+    """The status and all other bytes of the response."""
     port = int(slack.url.rpartition(":")[2])
     async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(wire)
             await writer.drain()
-            said = await reader.read()
+            response = await reader.read()
         finally:
             writer.close()
-    head, _, rest = said.partition(b"\r\n")
+    head, _, rest = response.partition(b"\r\n")
     return int(head.split()[1]), rest
 
 
@@ -130,8 +131,8 @@ def test_whatever_is_sent_the_http_endpoint_gives_a_documented_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with asyncio.Runner() as runner, caplog.at_level(logging.INFO):
-        door = AsyncExitStack()
-        slack = runner.run(door.enter_async_context(calling()))
+        stack = AsyncExitStack()
+        slack = runner.run(stack.enter_async_context(calling()))
 
         @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(REQUESTS)
@@ -148,7 +149,7 @@ def test_whatever_is_sent_the_http_endpoint_gives_a_documented_answer(
         try:
             check()
         finally:
-            runner.run(door.aclose())
+            runner.run(stack.aclose())
 
 
 @pytest.mark.parametrize("signed", ["well", "wrongly", "not at all"])
@@ -173,20 +174,20 @@ async def test_nothing_of_what_was_sent_is_written_down(
         async with calling() as slack:
             headers = {"Cookie": CANARY, "Content-Encoding": "identity"}
             request = Request("POST", "/slack/events", kind, headers, body, signed)
-            status, said = await answered(slack, request.on_the_wire(slack.clock.now()))
+            status, response = await answered(slack, request.on_the_wire(slack.clock.now()))
             assert status in DOCUMENTED
             if signed != "well":
-                assert CANARY.encode() not in said
+                assert CANARY.encode() not in response
     logged = [line for line in caplog.records if line.name != "asyncio"]
-    # What it is that came, an unknown kind of delivery, is named; what it says is not.
-    told = [line.getMessage() for line in logged if CANARY in line.getMessage()]
-    assert told == [] or (signed == "well" and b'"type": "' + CANARY.encode() in body)
+    # The log names the type of an unknown delivery, but not its content.
+    leaks = [line.getMessage() for line in logged if CANARY in line.getMessage()]
+    assert leaks == [] or (signed == "well" and b'"type": "' + CANARY.encode() in body)
 
 
 async def test_what_serves_the_http_endpoint_and_in_which_version_is_not_revealed() -> None:
     async with calling() as slack:
         for path in ("/healthz", "/readyz", "/slack/events", "/other"):
             request = Request("GET", path, "", {}, b"", "not at all")
-            _, said = await answered(slack, request.on_the_wire(slack.clock.now()))
-            assert b"aiohttp" not in said.lower()
-            assert b"python" not in said.lower()
+            _, response = await answered(slack, request.on_the_wire(slack.clock.now()))
+            assert b"aiohttp" not in response.lower()
+            assert b"python" not in response.lower()

@@ -1,5 +1,6 @@
-"""Whoever reaches a door may open connections and send what they like: they take no more of the
-bot's memory, descriptors and time than it can spare, and others are served all the same."""
+"""Any client may open connections and send any data within the server's limits.
+
+Memory, descriptors and time of the bot stay bounded, and other clients are served."""
 
 from __future__ import annotations
 
@@ -26,14 +27,14 @@ from tests.integration.slack.receiver import RecordingReceiver, event_receiver_f
 from tests.integration.slack.transport.test_http import SECRET, envelope, mention
 
 GUARD = 30.0
-"""Seconds; against a test that hangs."""
+"""Timeout in seconds against a test that hangs."""
 LONG = ServerLimits(max_connections=3, header_seconds=3_600, idle_seconds=3_600)
-"""Times that no test waits for."""
+"""Limits with times that no test waits for."""
 
 
 @dataclass
 class Visitor:
-    """One connection to a door."""
+    """One connection to a server."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -43,7 +44,7 @@ class Visitor:
         await self.writer.drain()
 
     async def status(self) -> int:
-        """The status of the next answer; its body is read, too."""
+        """The status of the next response, whose body is read, too."""
         async with asyncio.timeout(GUARD):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
             length = int(head.partition("content-length:")[2].split()[0])
@@ -60,7 +61,7 @@ class Visitor:
             await self.send("GET /metrics HTTP/1.1\r\nHost: bot\r\n\r\n" * 1_000)
 
     async def closed(self) -> bytes:
-        """What comes until the other side closes the connection."""
+        """The data until the other side closes the connection."""
         async with asyncio.timeout(GUARD):
             try:
                 return await self.reader.read()
@@ -69,7 +70,7 @@ class Visitor:
 
 
 class Visitors:
-    """Those who come to the door at a port."""
+    """The clients of the server at a port."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -87,22 +88,22 @@ class Visitors:
 
 
 class FakeTransport:
-    """Slack's door, with what it heard and whether it is ready."""
+    """Slack's transport, with its received events and its readiness."""
 
     def __init__(self) -> None:
-        self.ears = RecordingReceiver()
+        self.receiver = RecordingReceiver()
         self.clock = ManualClock()
         self.may_be_ready = asyncio.Event()
         self.may_be_ready.set()
-        self.asked_for_readiness = asyncio.Semaphore(0)
+        self.readiness_checks = asyncio.Semaphore(0)
 
     async def is_ready(self) -> bool:
-        self.asked_for_readiness.release()
+        self.readiness_checks.release()
         await self.may_be_ready.wait()
         return True
 
     def head(self, length: int, *, body: bytes | None = None) -> str:
-        """The head of a delivery, signed for `body`, else as anybody may make one up."""
+        """The head of a delivery, signed for `body`, or with an invented signature."""
         stamp = str(int(self.clock.now()))
         signature = "v0=" + "0" * 64
         if body is not None:
@@ -120,21 +121,21 @@ class FakeTransport:
 async def opened(
     bounds: ServerLimits = LONG, max_bodies: int = 1 << 20
 ) -> AsyncIterator[tuple[FakeTransport, Visitors]]:
-    door, background = FakeTransport(), BackgroundTasks()
+    transport, background = FakeTransport(), BackgroundTasks()
     served = HttpTransport(
         signing_secret=SECRET,
-        clock=door.clock,
-        check_ready=door.is_ready,
+        clock=transport.clock,
+        check_ready=transport.is_ready,
         port=0,
         limits=bounds,
         max_total_body_bytes=max_bodies,
     )
-    async with served.open(event_receiver_for(door.ears, background), lambda _: None):
+    async with served.open(event_receiver_for(transport.receiver, background), lambda _: None):
         visitors = Visitors(served.port)
         try:
-            yield door, visitors
+            yield transport, visitors
         finally:
-            door.may_be_ready.set()
+            transport.may_be_ready.set()
             visitors.leave()
     await background.close()
 
@@ -154,7 +155,7 @@ async def watched(
 
 @pytest.fixture(params=["Slack's", "the operators'"])
 async def crowded(request: pytest.FixtureRequest) -> AsyncIterator[Visitors]:
-    """Those who come to a door that lets three in."""
+    """The clients of a server with three connections."""
     async with AsyncExitStack() as stack:
         if request.param == "Slack's":
             _, visitors = await stack.enter_async_context(opened())
@@ -163,7 +164,7 @@ async def crowded(request: pytest.FixtureRequest) -> AsyncIterator[Visitors]:
         yield visitors
 
 
-async def test_who_opens_connections_and_says_nothing_keeps_nobody_out(crowded: Visitors) -> None:
+async def test_silent_connections_do_not_block_others(crowded: Visitors) -> None:
     silent = [await crowded.come() for _ in range(10)]
     assert await (await crowded.come()).get() == 200
     assert [await visitor.closed() for visitor in silent[:7]] == [b""] * 7
@@ -185,38 +186,38 @@ async def test_half_a_head_does_not_count_as_a_request(crowded: Visitors) -> Non
     assert await slow[0].closed() == b""
 
 
-async def test_half_a_body_keeps_nobody_out() -> None:
-    """Who has signed it is not known before it is all there."""
+async def test_half_a_body_does_not_block_others() -> None:
+    """The signature cannot be verified before the whole body is read."""
     body = json.dumps(envelope(mention())).encode()
-    async with opened() as (door, visitors):
+    async with opened() as (transport, visitors):
         slow = [await visitors.come() for _ in range(3)]
         for visitor in slow:
-            await visitor.send(door.head(9) + "x")
+            await visitor.send(transport.head(9) + "x")
         event = await visitors.come()
-        await event.send(door.head(len(body), body=body).encode() + body)
+        await event.send(transport.head(len(body), body=body).encode() + body)
         assert await event.status() == 200
         assert await slow[0].closed() == b""
 
 
-async def test_while_all_are_being_answered_others_are_turned_away_at_once() -> None:
-    async with opened() as (door, visitors):
-        door.may_be_ready.clear()
+async def test_while_all_connections_are_busy_others_are_refused_at_once() -> None:
+    async with opened() as (transport, visitors):
+        transport.may_be_ready.clear()
         busy = [await visitors.come() for _ in range(3)]
         for visitor in busy:
             await visitor.send("GET /readyz HTTP/1.1\r\nHost: bot\r\n\r\n")
             async with asyncio.timeout(GUARD):
-                await door.asked_for_readiness.acquire()
+                await transport.readiness_checks.acquire()
         assert (await (await visitors.come()).closed()).startswith(b"HTTP/1.1 503 ")
-        door.may_be_ready.set()
+        transport.may_be_ready.set()
         assert [await visitor.status() for visitor in busy] == [200] * 3
         assert await (await visitors.come()).get() == 200
 
 
-@pytest.mark.parametrize("said", ["", "GET /healthz HT", "POST /slack/events HTTP/1.1\r\nHost: b"])
-async def test_a_connection_whose_request_does_not_come_is_closed(said: str) -> None:
+@pytest.mark.parametrize("text", ["", "GET /healthz HT", "POST /slack/events HTTP/1.1\r\nHost: b"])
+async def test_a_connection_without_a_request_is_closed(text: str) -> None:
     async with opened(ServerLimits(max_connections=3, header_seconds=0.1)) as (_, visitors):
         visitor = await visitors.come()
-        await visitor.send(said)
+        await visitor.send(text)
         assert await visitor.closed() == b""
 
 
@@ -238,8 +239,8 @@ async def test_the_next_request_has_to_come_as_quickly_as_the_first() -> None:
         assert await visitor.closed() == b""
 
 
-async def test_an_answer_that_nobody_reads_is_not_kept() -> None:
-    """Else whoever asks and does not read holds a connection, and what is written into it."""
+async def test_an_unread_response_is_dropped() -> None:
+    """Otherwise a client that does not read holds a connection and the data written to it."""
     registry = CollectorRegistry()
     Gauge("much", "m" * 1_000_000, registry=registry)
     async with watched(ServerLimits(max_connections=3, idle_seconds=0.1), registry) as visitors:
@@ -263,70 +264,72 @@ async def test_an_answer_that_nobody_reads_is_not_kept() -> None:
 async def test_what_slack_cannot_have_signed_is_refused_before_its_body_is_there(
     headers: str,
 ) -> None:
-    async with opened() as (door, visitors):
+    async with opened() as (transport, visitors):
         visitor = await visitors.come()
-        said = headers.format(now=int(door.clock.now()))
+        text = headers.format(now=int(transport.clock.now()))
         await visitor.send(
             f"POST /slack/events HTTP/1.1\r\nHost: bot\r\nContent-Length: "
-            f"{MAX_BODY_BYTES}\r\n{said}\r\n"
+            f"{MAX_BODY_BYTES}\r\n{text}\r\n"
         )
         assert await visitor.status() == 401
 
 
 async def test_what_says_that_it_is_too_large_is_refused_before_its_body_is_there() -> None:
-    async with opened() as (door, visitors):
+    async with opened() as (transport, visitors):
         visitor = await visitors.come()
-        await visitor.send(door.head(MAX_BODY_BYTES + 1))
+        await visitor.send(transport.head(MAX_BODY_BYTES + 1))
         assert await visitor.status() == 413
 
 
-async def test_large_bodies_together_take_no_more_than_there_is_room_for() -> None:
-    """An ordinary event, which is small, gets through meanwhile."""
+async def test_large_bodies_together_stay_within_the_limit() -> None:
+    """An ordinary event, which is small, is accepted at the same time."""
     body = json.dumps(envelope(mention())).encode()
     async with opened(ServerLimits(max_connections=9), max_bodies=2 * FREE_BYTES_PER_BODY) as (
-        door,
+        transport,
         visitors,
     ):
         large = [await visitors.come() for _ in range(2)]
         for visitor in large:
-            await visitor.send(door.head(3 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY)
+            await visitor.send(
+                transport.head(3 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY
+            )
         another = await visitors.come()
-        await another.send(door.head(3 * FREE_BYTES_PER_BODY) + "x" * 3 * FREE_BYTES_PER_BODY)
+        await another.send(transport.head(3 * FREE_BYTES_PER_BODY) + "x" * 3 * FREE_BYTES_PER_BODY)
         assert await another.status() == 503
         event = await visitors.come()
-        await event.send(door.head(len(body), body=body).encode() + body)
+        await event.send(transport.head(len(body), body=body).encode() + body)
         assert await event.status() == 200
-        assert len(door.ears.messages) == 1
+        assert len(transport.receiver.messages) == 1
         for visitor in large:
             visitor.writer.close()
         async with asyncio.timeout(GUARD):
-            while True:  # until the bot has seen that they have gone
+            while True:  # until the bot has noticed that the clients are gone
                 another = await visitors.come()
                 await another.send(
-                    door.head(2 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY
+                    transport.head(2 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY
                 )
-                if await another.status() == 401:  # read as a whole, and not signed
+                if await another.status() == 401:  # read completely, and not signed
                     break
 
 
-async def test_what_anybody_may_cause_does_not_fill_the_log(
+async def test_malformed_requests_do_not_fill_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither does who goes in the middle of a body, and that is no error of the bot's."""
-    async with opened(ServerLimits(max_connections=3)) as (door, visitors):
-        for said in ("POST /slack/events HTTP/1.1\r\nHost: bot\r\n\r\n", "no HTTP\r\n\r\n"):
+    """Nor does a client that disconnects within a body, which is not an error of the bot."""
+    async with opened(ServerLimits(max_connections=3)) as (transport, visitors):
+        for text in ("POST /slack/events HTTP/1.1\r\nHost: bot\r\n\r\n", "no HTTP\r\n\r\n"):
             for _ in range(9):
                 visitor = await visitors.come()
-                await visitor.send(said)
+                await visitor.send(text)
                 assert (await visitor.closed()).startswith(b"HTTP/1.")
         for _ in range(9):
             visitor = await visitors.come()
-            await visitor.send(door.head(9) + "x")
+            await visitor.send(transport.head(9) + "x")
             visitor.writer.transport.abort()
         assert await (await visitors.come()).get() == 200
-    told = [line for line in caplog.records if line.levelno >= logging.WARNING]
-    assert {line.levelname for line in told} == {"WARNING"}
-    sentences = Counter(line.getMessage() for line in told)
+    warnings = [line for line in caplog.records if line.levelno >= logging.WARNING]
+    assert {line.levelname for line in warnings} == {"WARNING"}
+    sentences = Counter(line.getMessage() for line in warnings)
     assert "request refused: not signed by Slack" in sentences
     assert set(sentences.values()) == {1}
 
@@ -335,7 +338,7 @@ async def test_what_anybody_may_cause_does_not_fill_the_log(
 
 
 class Child:
-    """The doors in a process that has few descriptors."""
+    """The servers in a process with few descriptors."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -371,7 +374,7 @@ async def with_few_descriptors() -> AsyncIterator[Child]:
 
 
 async def test_without_any_descriptor_left_both_transports_still_answer() -> None:
-    """Each keeps a few for that; beyond these, the one that has waited the longest makes room."""
+    """Each reserves a few for that; beyond these, the connection with the longest wait closes."""
     async with with_few_descriptors() as child:
         await child.send_command("take")
         for visitors in (child.operators, child.slack):
@@ -379,7 +382,7 @@ async def test_without_any_descriptor_left_both_transports_still_answer() -> Non
                 assert await (await visitors.come()).get() == 200
 
 
-async def test_a_flood_that_takes_all_descriptors_is_over_when_it_is_over() -> None:
+async def test_after_a_flood_that_takes_all_descriptors_clients_are_served() -> None:
     async with with_few_descriptors() as child:
         for _ in range(120):
             await child.slack.come()

@@ -1,5 +1,4 @@
-"""A signed request that was caught on its way and is sent again is taken once, also where nothing
-of it goes on record."""
+"""A replayed signed request is accepted once, also if it is not recorded."""
 
 from __future__ import annotations
 
@@ -41,55 +40,55 @@ def an_edit() -> bytes:
 async def test_a_stop_or_an_edit_that_is_sent_again_is_done_once(
     body: bytes, kind: type[StoppedEvent | EditedEvent]
 ) -> None:
-    """A second time it would stop the next answer, or bring an old text back."""
+    """A second time it would stop the next reply, or restore an old text."""
     async with calling() as slack:
         headers = slack.signed(body)
         for later in (0, 1, 298):
             await slack.clock.advance(later)
             assert await slack.post(body, headers=headers) == (200, "")
         assert await slack.event(mention()) == 200
-        await slack.ears.wait_until(lambda ears: len(ears.messages) == 1)
-        assert [fact for fact in slack.ears.heard if isinstance(fact, kind)] == [
-            slack.ears.heard[0]
+        await slack.receiver.wait_until(lambda receiver: len(receiver.messages) == 1)
+        assert [fact for fact in slack.receiver.events if isinstance(fact, kind)] == [
+            slack.receiver.events[0]
         ]
         await slack.clock.advance(3)
         assert (await slack.post(body, headers=headers))[0] == 401
 
 
-async def test_what_slack_itself_repeats_is_signed_again_and_taken() -> None:
+async def test_a_retry_of_slack_is_signed_again_and_accepted() -> None:
     async with calling() as slack:
-        slack.ears.failing = 1
+        slack.receiver.failing = 1
         assert await slack.event(mention()) == 503
         await slack.clock.advance(60)
         assert await slack.event(mention()) == 200
-        assert len(slack.ears.messages) == 1
+        assert len(slack.receiver.messages) == 1
 
 
-async def test_what_was_not_taken_may_come_again_as_it_is() -> None:
-    """A proxy that repeats for Slack sends the very same request."""
+async def test_a_request_that_was_not_accepted_may_be_sent_again() -> None:
+    """A proxy that retries for Slack sends the very same request."""
     body = json.dumps(envelope(mention())).encode()
     async with calling() as slack:
         headers = slack.signed(body)
-        slack.ears.failing = 1
+        slack.receiver.failing = 1
         assert (await slack.post(body, headers=headers))[0] == 503
         assert (await slack.post(body, headers=headers))[0] == 200
-        assert len(slack.ears.messages) == 1
+        assert len(slack.receiver.messages) == 1
 
 
-async def test_while_it_is_being_taken_the_same_is_not_said_to_be_taken() -> None:
-    """The first one may still fail, and then nobody would bring it again."""
+async def test_a_replay_of_a_request_in_progress_is_not_accepted() -> None:
+    """The first one may still fail, and then there would be no retry."""
     body = json.dumps(envelope(mention())).encode()
     async with calling() as slack:
         headers = slack.signed(body)
-        slack.ears.released.clear()
+        slack.receiver.released.clear()
         first = asyncio.create_task(slack.post(body, headers=headers))
-        await slack.ears.wait_until_attempted(1)
+        await slack.receiver.wait_until_attempted(1)
         assert (await slack.post(body, headers=headers))[0] == 503
-        slack.ears.released.set()
+        slack.receiver.released.set()
         assert (await first)[0] == 200
         assert (await slack.post(body, headers=headers))[0] == 200
-        assert len(slack.ears.messages) == 1
-        assert slack.ears.attempts == 1
+        assert len(slack.receiver.messages) == 1
+        assert slack.receiver.attempts == 1
 
 
 def test_what_is_remembered_is_bounded_and_forgets_the_oldest() -> None:
@@ -102,7 +101,7 @@ def test_what_is_remembered_is_bounded_and_forgets_the_oldest() -> None:
 
 
 def test_a_request_is_remembered_until_no_signature_of_its_time_is_good() -> None:
-    """One that says that it is five minutes late already is good for ten."""
+    """A request with a timestamp five minutes ahead is valid for ten minutes."""
     replays = ReplayGuard(300.0)
     replays.start_request("v0=a", 1_000.0)
     replays.finish_request("v0=a", 1_000.0, accepted=True)

@@ -1,4 +1,4 @@
-"""One line to Slack: what it does with each frame, and what it acknowledges."""
+"""One Socket Mode connection: how it handles frames, and what it acknowledges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = [ThreadLocation("C0GENERAL", "1700000000.000100")]
 
 
 class FakeWebSocket:
-    """What stands for a connection: it keeps what is sent, and may break."""
+    """A fake connection: it records what is sent, and may break."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -38,7 +38,7 @@ class FakeWebSocket:
         self.closed = True
 
     async def until(self, count: int) -> list[str]:
-        """What has been acknowledged, once it is so much."""
+        """The acknowledged envelopes, once there are `count`."""
         async with asyncio.timeout(30):
             while len(self.sent) < count:
                 self._more.clear()
@@ -75,7 +75,7 @@ async def connection(receiver: RecordingReceiver) -> AsyncIterator[SocketConnect
 
 
 def frames(count: int) -> list[str]:
-    """So many envelopes with messages; their numbers are e0, e1 and so on."""
+    """`count` envelopes with messages, with the ids e0, e1 and so on."""
     return [
         json.dumps({"envelope_id": f"e{number}", "type": "events_api", "payload": event})
         for number, event in enumerate(talk(PLACES, ("UBOB",), 0, count))
@@ -91,7 +91,7 @@ def ours(frame: str) -> str:
     )
 
 
-async def test_what_is_taken_at_one_moment_is_acknowledged_in_order(
+async def test_events_accepted_at_once_are_acknowledged_in_order(
     connection: SocketConnection, receiver: RecordingReceiver
 ) -> None:
     connection.current_session = as_connection(wire := FakeWebSocket())
@@ -104,7 +104,7 @@ async def test_what_is_taken_at_one_moment_is_acknowledged_in_order(
     assert await wire.until(20) == [f"e{number}" for number in range(20)]
 
 
-async def test_what_could_not_be_taken_is_not_acknowledged(
+async def test_an_event_that_was_not_accepted_is_not_acknowledged(
     connection: SocketConnection, receiver: RecordingReceiver
 ) -> None:
     connection.current_session = as_connection(wire := FakeWebSocket())
@@ -114,10 +114,10 @@ async def test_what_could_not_be_taken_is_not_acknowledged(
     assert await wire.until(2) == ["e1", "e2"]
 
 
-async def test_what_a_broken_connection_does_not_take_is_left_for_slack_to_repeat(
+async def test_an_acknowledgement_on_a_broken_connection_is_left_to_slacks_retry(
     connection: SocketConnection, receiver: RecordingReceiver
 ) -> None:
-    """It is on record, and what Slack brings again by the next connection is acknowledged there."""
+    """It is recorded, and Slack's retry on the next connection is acknowledged there."""
     connection.current_session = as_connection(broken := FakeWebSocket())
     receiver.released.clear()
     for frame in frames(5):

@@ -1,4 +1,4 @@
-"""A desk at which those in charge give orders, for tests."""
+"""A command fixture for the `admin` command."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from bot.domain.cards import Button, Card
 from bot.domain.commands import CommandSource
 from bot.ports import Agent
 from bot.sessions.cleanup import Cleanup
+from bot.turns.inbox import Inbox
 from tests.unit.commands.command_fixtures import ADA, GENERAL, CommandFixture, command_fixture
 
 
-class FakePause:
-    """The inbox, as far as pausing goes."""
+class FakeInbox(Inbox):
+    """An inbox that can only be paused."""
+
+    running_count = 0
 
     def __init__(self) -> None:
-        self.paused = False
-        self.running_count = 0
+        self._paused = False
         self.idle = asyncio.Event()
         self.becomes_idle = True
 
-    def pause_turns(self) -> None:
-        self.paused = True
-
     def resume_turns(self) -> None:
-        self.paused = False
+        self._paused = False
 
     async def wait_until_idle(self, timeout: float) -> bool:
         async with asyncio.timeout(timeout):
@@ -42,53 +41,53 @@ class FakePause:
 
 @dataclass(frozen=True)
 class AdminFixture:
-    """A world with the orders of those in charge."""
+    """A command fixture with the `admin` command."""
 
     world: CommandFixture
-    pause: FakePause
+    inbox: FakeInbox
     quotas: QuotaPolicy
     admin: AdminRouter
 
     async def run_command(
-        self, said: str, *, by: str = ADA, form: CommandSource = CommandSource.SLASH_COMMAND
+        self, text: str, *, by: str = ADA, form: CommandSource = CommandSource.SLASH_COMMAND
     ) -> Card:
-        outcome = await self.world.run_command(
-            f"admin {said}".strip(), by=by, form=form, channel=GENERAL
+        result = await self.world.run_command(
+            f"admin {text}".strip(), by=by, form=form, channel=GENERAL
         )
-        assert not outcome.public
-        return outcome.card
+        assert not result.public
+        return result.card
 
-    async def press_button(self, press: Button) -> Card:
-        assert press.command_name == "admin"
-        return await self.run_command(press.args, form=CommandSource.BUTTON)
+    async def press_button(self, button: Button) -> Card:
+        assert button.command_name == "admin"
+        return await self.run_command(button.args, form=CommandSource.BUTTON)
 
     def paused(self) -> bool:
-        return self.pause.paused
+        return self.inbox.paused
 
     async def audited(self) -> list[tuple[str, str, str, str]]:
-        """(by, act, target, detail), newest first"""
+        """The audit entries (actor, action, target, detail), newest first."""
         entries, _ = await self.world.store.list_audit_entries(0, 50)
         return [(each.actor, each.action, each.target, each.detail) for each in entries]
 
 
 @asynccontextmanager
 async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIterator[AdminFixture]:
-    """Those orders on a new database."""
+    """A fixture on a new database."""
     async with command_fixture(folder) as world:
-        pausing, limits = FakePause(), QuotaPolicy(world.store, world.clock, per_day=0)
+        inbox, quotas = FakeInbox(), QuotaPolicy(world.store, world.clock, per_day=0)
         agent = runtime or world.runtime
         cleanup = Cleanup(world.store, agent, world.pool, world.clock, sessions_dir=folder)
         names = UserNames(world.people)
         admin = AdminRouter(
             world.store,
             world.people,
-            world.board,
+            world.publisher,
             world.clock,
             cleanup,
-            limits,
-            pausing,
+            quotas,
+            inbox,
             list_sessions=SessionsCommand(world.store, world.people, names, world.clock).sessions,
         )
         world.handlers.update(admin.handlers())
-        yield AdminFixture(world, pausing, limits, admin)
+        yield AdminFixture(world, inbox, quotas, admin)
         await admin.close()

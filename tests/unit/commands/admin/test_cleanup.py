@@ -1,4 +1,4 @@
-"""The order `admin cleanup`: preview, button, progress, cancelling, and what is put on record."""
+"""`admin cleanup`: preview, button, progress, cancelling, and the audit entries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIRECT = f"D{ADA}"
 
 
 class SlowRuntime(FakeAgent):
-    """A runtime that deletes a batch when it is let, and fails when it is told to."""
+    """An agent that deletes a batch when allowed to, and fails on demand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class SlowRuntime(FakeAgent):
 
 @dataclass(frozen=True)
 class CleanupCommandFixture:
-    """A world with cleanups."""
+    """An admin fixture for cleanups."""
 
     admins: AdminFixture
     runtime: SlowRuntime
@@ -56,24 +56,24 @@ class CleanupCommandFixture:
         return self.admins.world
 
     async def run_command(
-        self, said: str, *, form: CommandSource = CommandSource.SLASH_COMMAND
+        self, args: str, *, form: CommandSource = CommandSource.SLASH_COMMAND
     ) -> Card:
         await self.world.clock.advance(1)
-        return await self.admins.run_command(f"cleanup {said}".strip(), form=form)
+        return await self.admins.run_command(f"cleanup {args}".strip(), form=form)
 
-    async def press_button(self, press: Button) -> Card:
-        return await self.admins.press_button(press)
+    async def press_button(self, button: Button) -> Card:
+        return await self.admins.press_button(button)
 
     async def ended(self) -> Card:
-        """The card that shows how it ended."""
+        """The card of the result."""
         await self.put_on_record()
-        await wait_until(lambda: not self.world.board.shown[-1][1].buttons)
-        thread, card = self.world.board.shown[-1]
+        await wait_until(lambda: not self.world.publisher.shown[-1][1].buttons)
+        thread, card = self.world.publisher.shown[-1]
         assert thread.channel == DIRECT
         return card
 
     async def put_on_record(self) -> str:
-        """What is on record of its end."""
+        """The audit entry of the result."""
         async with asyncio.timeout(20):
             while (await self.audited())[-1].startswith("begun"):  # noqa: ASYNC110 # no event to it
                 await asyncio.sleep(0.01)
@@ -93,8 +93,8 @@ async def admin_cleanup(tmp_path: Path) -> AsyncIterator[CleanupCommandFixture]:
 
 
 def only(card: Card) -> Button:
-    (press,) = card.buttons
-    return press
+    (button,) = card.buttons
+    return button
 
 
 async def test_a_preview_shows_what_would_go_and_deletes_nothing(
@@ -120,7 +120,7 @@ async def test_a_preview_shows_what_would_go_and_deletes_nothing(
     assert await admin_cleanup.audited() == []
 
 
-async def test_nothing_goes_for_the_asking(admin_cleanup: CleanupCommandFixture) -> None:
+async def test_nothing_is_deleted_without_the_button(admin_cleanup: CleanupCommandFixture) -> None:
     await admin_cleanup.world.context_for(1)
     admin_cleanup.runtime.sizes = dict.fromkeys(await admin_cleanup.world.store.session_ids(), 1)
     card = await admin_cleanup.run_command("")
@@ -136,7 +136,7 @@ async def test_nothing_goes_for_the_asking(admin_cleanup: CleanupCommandFixture)
 @pytest.mark.parametrize(
     "flags", ["--older-than soon", "--everything", "--channel general", "--keep -1"]
 )
-async def test_what_means_nothing_gets_a_sentence(
+async def test_an_invalid_filter_gets_a_text(
     admin_cleanup: CleanupCommandFixture, flags: str
 ) -> None:
     card = await admin_cleanup.run_command(flags)
@@ -147,7 +147,7 @@ async def test_what_means_nothing_gets_a_sentence(
     ).text == card.text
 
 
-async def test_the_button_deletes_reports_and_puts_on_record(
+async def test_the_button_deletes_reports_and_audits(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     await admin_cleanup.world.context_for(1, channel=DEV)
@@ -155,8 +155,8 @@ async def test_the_button_deletes_reports_and_puts_on_record(
     admin_cleanup.runtime.sizes = dict.fromkeys(
         await admin_cleanup.world.store.session_ids(), 1_000
     )
-    press = only(await admin_cleanup.run_command("--channel C0DEV"))
-    assert (await admin_cleanup.press_button(press)).text == admin_texts.BEGUN
+    button = only(await admin_cleanup.run_command("--channel C0DEV"))
+    assert (await admin_cleanup.press_button(button)).text == admin_texts.BEGUN
     card = await admin_cleanup.ended()
     assert card.text == admin_texts.DONE
     assert card.buttons == ()
@@ -165,10 +165,12 @@ async def test_the_button_deletes_reports_and_puts_on_record(
     begun, done = await admin_cleanup.audited()
     assert begun == "begun: 1 sessions, 1000 bytes"
     assert done.startswith("done: 1 deleted, 2048 bytes, 0 skipped")
-    assert len({thread.root_ts for thread, _ in admin_cleanup.world.board.shown if _.title}) == 1
+    assert (
+        len({thread.root_ts for thread, _ in admin_cleanup.world.publisher.shown if _.title}) == 1
+    )
 
     assert (
-        await admin_cleanup.press_button(press)
+        await admin_cleanup.press_button(button)
     ).text == admin_texts.BEGUN  # once more does no harm
     assert (await admin_cleanup.ended()).text == admin_texts.DONE
     assert await admin_cleanup.world.store.session_ids() == {kept.id}
@@ -179,10 +181,10 @@ async def test_a_late_press_takes_nothing_that_was_used_since_the_preview(
 ) -> None:
     old = await admin_cleanup.world.context_for(1)
     admin_cleanup.runtime.sizes = {old.id: 1}
-    press = only(await admin_cleanup.run_command("--all"))
+    button = only(await admin_cleanup.run_command("--all"))
     await admin_cleanup.world.clock.advance(31 * DAY)
     fresh = await admin_cleanup.world.context_for(2)
-    await admin_cleanup.press_button(press)
+    await admin_cleanup.press_button(button)
     assert (await admin_cleanup.ended()).text == admin_texts.DONE
     assert await admin_cleanup.world.store.session_ids() == {fresh.id}
 
@@ -195,8 +197,8 @@ async def test_progress_is_shown_and_it_can_be_cancelled_between_batches(
     admin_cleanup.runtime.may_delete = asyncio.Semaphore(0)
     (delete, _) = (await admin_cleanup.run_command("--all")).buttons
     await admin_cleanup.press_button(delete)
-    await wait_until(lambda: bool(admin_cleanup.world.board.shown))
-    _, begun = admin_cleanup.world.board.shown[-1]
+    await wait_until(lambda: bool(admin_cleanup.world.publisher.shown))
+    _, begun = admin_cleanup.world.publisher.shown[-1]
     assert begun.text == admin_texts.PROGRESS.format(deleted="0", total=str(BATCH_SIZE + 5))
     assert (await admin_cleanup.press_button(delete)).text == admin_texts.RUNNING
 
@@ -205,7 +207,7 @@ async def test_progress_is_shown_and_it_can_be_cancelled_between_batches(
     admin_cleanup.runtime.may_delete.release()
     card = await admin_cleanup.ended()
     assert card.text == admin_texts.CANCELLED
-    progress = [shown.text for _, shown in admin_cleanup.world.board.shown]
+    progress = [shown.text for _, shown in admin_cleanup.world.publisher.shown]
     assert (
         admin_texts.PROGRESS.format(deleted=str(BATCH_SIZE), total=str(BATCH_SIZE + 5)) in progress
     )
@@ -235,7 +237,7 @@ async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
     assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_trouble_with_the_runtime_is_reported_in_plain_words(
+async def test_an_error_of_the_runtime_is_reported_in_plain_words(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     session = await admin_cleanup.world.context_for(1)
@@ -243,7 +245,7 @@ async def test_trouble_with_the_runtime_is_reported_in_plain_words(
     admin_cleanup.runtime.fails = True
     await admin_cleanup.press_button(only(await admin_cleanup.run_command("--all")))
     card = await admin_cleanup.ended()
-    assert "again does the rest" in card.text
+    assert "Run it again to finish the rest" in card.text
     assert "path" not in card.text
     assert admin_texts.RESULT_FAILED.format(sessions="1 session") in [
         line.text for line in card.items
@@ -251,19 +253,19 @@ async def test_trouble_with_the_runtime_is_reported_in_plain_words(
     assert (await admin_cleanup.audited())[-1].startswith("ended early: 0 deleted")
 
 
-async def test_it_is_done_and_put_on_record_also_when_slack_is_away(
+async def test_a_cleanup_runs_and_is_audited_even_if_slack_is_down(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     session = await admin_cleanup.world.context_for(1)
     admin_cleanup.runtime.sizes = {session.id: 1}
-    press = only(await admin_cleanup.run_command("--all"))
-    admin_cleanup.world.board.trouble = True
-    await admin_cleanup.press_button(press)
+    button = only(await admin_cleanup.run_command("--all"))
+    admin_cleanup.world.publisher.trouble = True
+    await admin_cleanup.press_button(button)
     assert (await admin_cleanup.put_on_record()).startswith("done: 1 deleted")
     assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_what_lost_its_other_half_goes_by_a_button_of_its_own(
+async def test_leftovers_are_removed_by_a_button_of_their_own(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     lost, kept = await admin_cleanup.world.context_for(1), await admin_cleanup.world.context_for(2)

@@ -1,4 +1,4 @@
-"""What those in charge order: overview, usage, people, audit, limits, pause and drain."""
+"""The `admin` subcommands: overview, usage, users, audit, limits, pause and drain."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ async def admins(tmp_path: Path) -> AsyncIterator[AdminFixture]:
 
 
 def labels(card: Card) -> list[str]:
-    return [press.label for press in card.buttons]
+    return [button.label for button in card.buttons]
 
 
-async def test_nobody_else_may(admins: AdminFixture) -> None:
-    for said in ("", "cleanup --all", "limits U0BOB block", "pause", "audit"):
-        assert (await admins.run_command(said, by=ALICE)).text == texts.ADMINS_ONLY
+async def test_only_admins_may(admins: AdminFixture) -> None:
+    for args in ("", "cleanup --all", "limits U0BOB block", "pause", "audit"):
+        assert (await admins.run_command(args, by=ALICE)).text == texts.ADMINS_ONLY
     assert not admins.paused()
     assert await admins.audited() == []
 
 
-async def test_alone_it_says_what_there_is(admins: AdminFixture) -> None:
-    admins.pause.running_count = 3
+async def test_admin_alone_lists_its_subcommands(admins: AdminFixture) -> None:
+    admins.inbox.running_count = 3
     card = await admins.run_command("")
     assert "Turns running: 3" in card.text
     assert admin_texts.PAUSE in labels(card)
-    for press in card.buttons:
-        assert (await admins.press_button(press)).text
+    for button in card.buttons:
+        assert (await admins.press_button(button)).text
 
 
 async def test_an_unknown_topic_gets_the_list(admins: AdminFixture) -> None:
@@ -54,10 +54,10 @@ async def test_an_unknown_topic_gets_the_list(admins: AdminFixture) -> None:
 
 
 @pytest.mark.parametrize("topic", ["pause", "resume", "drain"])
-async def test_what_concerns_everybody_is_not_done_when_something_else_may_be_meant(
+async def test_a_command_that_affects_all_users_takes_no_arguments(
     admins: AdminFixture, topic: str
 ) -> None:
-    """`admin resume s12` is about a session."""
+    """`admin resume s12` may be meant for a session."""
     if topic == "resume":
         await admins.run_command("pause")
     before = (admins.paused(), await admins.audited())
@@ -66,21 +66,19 @@ async def test_what_concerns_everybody_is_not_done_when_something_else_may_be_me
     assert (admins.paused(), await admins.audited()) == before
 
 
-async def test_nothing_is_set_that_cannot_be_put_on_record(
-    admins: AdminFixture, tmp_path: Path
-) -> None:
+async def test_nothing_is_set_that_cannot_be_audited(admins: AdminFixture, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
-    for said in ("pause", "drain", "limits U0BOB block", "limits U0BOB 3 a day"):
-        assert (await admins.run_command(said)).text == StoreError.user_message
+    for args in ("pause", "drain", "limits U0BOB block", "limits U0BOB 3 a day"):
+        assert (await admins.run_command(args)).text == StoreError.user_message
     assert not admins.paused()
     assert await admins.quotas.quota_of(BOB) == Quota()
     assert await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)]) == ()
 
 
-async def test_everybodys_sessions_are_listed_without_what_one_does_not_see(
+async def test_all_sessions_are_listed_without_hidden_titles(
     admins: AdminFixture,
 ) -> None:
     await admins.world.context_for(1, user=ALICE, text="secret plans", channel=DEV)
@@ -93,10 +91,10 @@ async def test_everybodys_sessions_are_listed_without_what_one_does_not_see(
     assert weather.link is not None
     assert "secret" not in secret.text + secret.detail
     assert secret.link is None
-    assert [press.command_name for press in secret.buttons] == ["delete"]
+    assert [button.command_name for button in secret.buttons] == ["delete"]
 
 
-async def test_usage_is_added_up_by_people_channel_model_and_thread(admins: AdminFixture) -> None:
+async def test_usage_is_summed_by_user_channel_model_and_thread(admins: AdminFixture) -> None:
     for second in (1, 2):
         await admins.world.context_for(second, user=ALICE)
     await admins.world.context_for(3, user=BOB, channel=DEV)
@@ -125,7 +123,7 @@ async def test_usage_is_added_up_by_people_channel_model_and_thread(admins: Admi
     assert (await admins.run_command("usage by user")).text == admin_texts.USAGE_HOW
 
 
-async def test_people_are_listed_with_what_they_use_and_may(admins: AdminFixture) -> None:
+async def test_users_are_listed_with_their_usage_and_limits(admins: AdminFixture) -> None:
     assert (await admins.run_command("users")).text == admin_texts.USERS_NONE
     await admins.world.context_for(1, user=ALICE)
     await admins.world.clock.advance(7_200)
@@ -135,11 +133,11 @@ async def test_people_are_listed_with_what_they_use_and_may(admins: AdminFixture
     alice, bob = (await admins.run_command("users")).items
     assert alice.text == "Alice"
     assert alice.detail == (
-        "1 turn, 1,000 tokens in, 20 out · last use 2 h ago · 20 turns in 24 hours"
+        "1 turn, 1,000 tokens in, 20 out · last used 2 h ago · 20 turns in 24 hours"
     )
     assert bob.text == "Bob"
     assert admin_texts.IS_BLOCKED in bob.detail
-    assert [press.label for press in (*alice.buttons, *bob.buttons)] == [
+    assert [button.label for button in (*alice.buttons, *bob.buttons)] == [
         admin_texts.BLOCK,
         admin_texts.UNBLOCK,
     ]
@@ -152,7 +150,7 @@ async def test_people_are_listed_with_what_they_use_and_may(admins: AdminFixture
     assert await admins.quotas.quota_refusal(ALICE) == BLOCKED
 
 
-async def test_many_people_are_paged(admins: AdminFixture) -> None:
+async def test_many_users_are_paged(admins: AdminFixture) -> None:
     for number in range(10):
         await admins.world.context_for(number + 1, user=f"U0P{number}")
     first = await admins.run_command("users")
@@ -163,22 +161,22 @@ async def test_many_people_are_paged(admins: AdminFixture) -> None:
     assert (await admins.run_command("users everybody")).text == admin_texts.USERS_HOW
 
 
-async def test_limits_are_set_shown_and_taken_back(admins: AdminFixture) -> None:
+async def test_limits_are_set_shown_and_cleared(admins: AdminFixture) -> None:
     assert admin_texts.NO_OTHER_QUOTAS in (await admins.run_command("limits")).text
-    said = {
-        "limits <@U0ALICE|alice> 20 a day": "Alice may have 20 turns in 24 hours.",
-        "limits @U0ALICE 1": "Alice may have 1 turn in 24 hours.",
-        "limits U0BOB unlimited": f"Bob may have {admin_texts.NO_LIMIT}.",
+    args = {
+        "limits <@U0ALICE|alice> 20 a day": "Limit of Alice: 20 turns in 24 hours.",
+        "limits @U0ALICE 1": "Limit of Alice: 1 turn in 24 hours.",
+        "limits U0BOB unlimited": f"Limit of Bob: {admin_texts.NO_LIMIT}.",
         "limits U0BOB Block": admin_texts.BLOCKED_NOW.format(name="Bob"),
         "limits U0CAROL unblock": admin_texts.WAS_NOT_BLOCKED.format(name="Carol"),
     }
-    for order, sentence in said.items():
+    for order, sentence in args.items():
         assert (await admins.run_command(order)).text == sentence
     alice, bob = (await admins.run_command("limits")).items
     assert (alice.text, alice.detail) == ("Alice (U0ALICE)", "1 turn in 24 hours")
     assert (bob.text, bob.detail) == ("Bob (U0BOB)", f"blocked · {admin_texts.NO_LIMIT}")
-    for press in (*alice.buttons, *bob.buttons):
-        await admins.press_button(press)
+    for button in (*alice.buttons, *bob.buttons):
+        await admins.press_button(button)
     assert admin_texts.NO_OTHER_QUOTAS in (await admins.run_command("limits")).text
     acts = [(target, detail) for _, _, target, detail in await admins.audited()]
     assert acts == [
@@ -193,7 +191,7 @@ async def test_limits_are_set_shown_and_taken_back(admins: AdminFixture) -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("args", "sentence"),
     [
         ("limits bob block", admin_texts.NO_SUCH_USER.format(given="bob")),
         ("limits C0DEV block", admin_texts.NO_SUCH_USER.format(given="C0DEV")),
@@ -206,13 +204,13 @@ async def test_limits_are_set_shown_and_taken_back(admins: AdminFixture) -> None
     ],
 )
 async def test_limits_that_make_no_sense_get_a_sentence(
-    admins: AdminFixture, said: str, sentence: str
+    admins: AdminFixture, args: str, sentence: str
 ) -> None:
-    assert (await admins.run_command(said)).text == sentence
+    assert (await admins.run_command(args)).text == sentence
     assert await admins.audited() == []
 
 
-async def test_somebody_whom_slack_does_not_know_goes_by_their_id(admins: AdminFixture) -> None:
+async def test_a_user_unknown_to_slack_appears_by_id(admins: AdminFixture) -> None:
     assert (await admins.run_command("limits U0GONE block")).text == admin_texts.BLOCKED_NOW.format(
         name="U0GONE"
     )
@@ -235,9 +233,9 @@ async def test_what_was_done_is_listed_newest_first(admins: AdminFixture) -> Non
     assert (await admins.run_command("audit all")).text == admin_texts.AUDIT_HOW
 
 
-async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminFixture) -> None:
-    admins.pause.running_count = 2
-    assert "2 turns running" in (await admins.run_command("pause")).text
+async def test_a_pause_holds_over_restarts_until_it_is_resumed(admins: AdminFixture) -> None:
+    admins.inbox.running_count = 2
+    assert "Still running: 2 turns" in (await admins.run_command("pause")).text
     assert admins.paused()
     (choice,) = await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)])
     assert (choice.kind, choice.value, choice.set_by) == (PreferenceKind.PAUSED, "yes", ADA)
@@ -259,17 +257,17 @@ async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminF
         (True, True, admin_texts.DRAIN_RESUMED),
     ],
 )
-async def test_draining_tells_in_direct_messages_when_nothing_runs_any_more(
+async def test_a_drain_sends_a_direct_message_when_no_turn_runs(
     admins: AdminFixture, idle: bool, resumed: bool, sentence: str
 ) -> None:
-    admins.pause.running_count, admins.pause.becomes_idle = 1, idle
+    admins.inbox.running_count, admins.inbox.becomes_idle = 1, idle
     assert "1 turn" in (await admins.run_command("drain")).text
     assert admins.paused()
     assert not await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)])
-    assert admins.world.board.shown == []
+    assert admins.world.publisher.shown == []
     if resumed:
         await admins.run_command("resume")
-    admins.pause.idle.set()
-    await wait_until(lambda: bool(admins.world.board.shown))
-    ((thread, card),) = admins.world.board.shown
+    admins.inbox.idle.set()
+    await wait_until(lambda: bool(admins.world.publisher.shown))
+    ((thread, card),) = admins.world.publisher.shown
     assert (thread.channel, card.text) == (f"D{ADA}", sentence)

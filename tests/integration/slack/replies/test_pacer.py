@@ -1,4 +1,4 @@
-"""Replies stay below Slack's limits together, and each call's wait has an end."""
+"""All replies together stay within Slack's rate limits, and each call's wait has an end."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_a_slack_that_is_not_there_did_certainly_nothing(bot: ReplyFixture
 
 
 async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: ReplyFixture) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     clock = QuickClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     statuses = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock)
@@ -126,9 +126,9 @@ async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: Rep
     assert await _statuses(bot) == ["processing", "active"]
 
 
-async def test_a_status_that_is_shown_again_is_taken_back_again(bot: ReplyFixture) -> None:
-    """Whatever the end of a stream had taken back before."""
-    turn = await bot.asked()
+async def test_a_status_that_is_shown_again_is_cleared_again(bot: ReplyFixture) -> None:
+    """Even if the end of a stream has cleared it before."""
+    turn = await bot.start_turn()
     clock = QuickClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     showing = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock).open_status(
@@ -146,26 +146,26 @@ async def test_a_status_that_is_shown_again_is_taken_back_again(bot: ReplyFixtur
     assert await _statuses(bot) == ["processing", "processing", "active"]
 
 
-async def test_words_are_said_again_before_slack_takes_them_away(bot: ReplyFixture) -> None:
+async def test_a_text_status_is_renewed_before_slack_removes_it(bot: ReplyFixture) -> None:
     await bot.outside.control("app", {"agent_sessions": False})
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     clock = ManualClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     showing = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock).open_status(
         turn.message.thread
     )
 
-    async def said(times: int) -> bool:
+    async def is_called(times: int) -> bool:
         return len(await bot.outside.calls("assistant.threads.setStatus")) == times
 
-    await wait_until(lambda: said(1), "the words are there")
+    await wait_until(lambda: is_called(1), "the words are there")
 
     async def waits() -> bool:
         return clock.sleeping == 1
 
     await wait_until(waits, "the words have been said")
     await clock.advance(100)
-    await wait_until(lambda: said(2), "the words are said again")
+    await wait_until(lambda: is_called(2), "the words are said again")
     await showing.clear(8.0)
     calls = await bot.outside.calls("assistant.threads.setStatus")
     assert [call["arguments"]["status"] for call in calls] == ["is thinking…", "is thinking…", ""]
@@ -174,7 +174,7 @@ async def test_words_are_said_again_before_slack_takes_them_away(bot: ReplyFixtu
 @pytest.mark.parametrize("kind", ["drop_before", "500", "429", "garbage"])
 async def test_trouble_with_the_status_is_not_the_reply_s(bot: ReplyFixture, kind: str) -> None:
     await bot.fault("agents.sessions.setStatus", kind, times=5)
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, frozenset()) as reply:
         await reply.finish("An answer.")
     assert await bot.texts(turn) == ["An answer."]
@@ -189,15 +189,15 @@ async def _statuses(bot: ReplyFixture) -> list[str]:
 
 
 async def test_sixty_answers_at_once_are_all_shown_and_slack_never_says_too_many() -> None:
-    """Slack takes a message a second in a channel, 20 streams and 50 edits a minute: so most of
-    these are posted when they are whole."""
+    """Slack allows a message a second in a channel, 20 streams and 50 edits a minute. So most of
+    these are posted when they are complete."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turns = [await bot.asked() for _ in range(60)]
+        turns = [await bot.start_turn() for _ in range(60)]
 
         async def answer(number: int) -> None:
-            people = SEVERAL if number % 3 else ONE
-            async with bot.workspace.open_reply(turns[number], people) as reply:
+            participants = SEVERAL if number % 3 else ONE
+            async with bot.workspace.open_reply(turns[number], participants) as reply:
                 for word in range(10):
                     reply.append(f"{number}:{word} ")
                     await clock.sleep(1.0)
@@ -215,7 +215,7 @@ async def test_sixty_answers_at_once_are_all_shown_and_slack_never_says_too_many
 async def test_who_has_a_lot_to_say_writes_no_more_often_than_the_others() -> None:
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
-        turns = [await bot.asked() for _ in range(3)]
+        turns = [await bot.start_turn() for _ in range(3)]
         async with AsyncExitStack() as stack:
             talker, *others = [
                 await stack.enter_async_context(bot.workspace.open_reply(turn, ONE))

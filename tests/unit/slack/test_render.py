@@ -1,4 +1,4 @@
-"""Cards keep to Slack's limits, nothing in them is live, and each button orders what it says."""
+"""Cards keep to Slack's limits, nothing in them is live, and each button runs its command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.messages import ThreadKey
-from bot.slack.api.client import Block
+from bot.slack.api.blocks import Block
 from bot.slack.cards.button_values import MAX_OPTION_VALUE_CHARS, ButtonValue, parse_button_value
 from bot.slack.cards.render import (
     FALLBACK_CHARS,
@@ -26,48 +26,48 @@ from slack_emulator.state.block_validation import MAX_VIEW_BLOCKS, validate_bloc
 THREAD = ThreadKey(team="T0SANDBOX", channel="C0GENERAL", root_ts="1790000000.000100")
 LIVE = re.compile(r"<[@!#]|<https?:")
 
-people_write = st.text(
+user_texts = st.text(
     alphabet=st.one_of(st.sampled_from(list('<>&!@#|"\\\n\u2028 ')), st.characters(codec="utf-8")),
     max_size=60,
 ) | st.sampled_from([1_200, 3_100, 20_000]).map(lambda size: "<x>&\n" * (size // 5))
 buttons = st.builds(
     Button,
-    label=people_write,
+    label=user_texts,
     command_name=st.sampled_from(["sessions", "reset", "delete"]),
-    args=people_write,
+    args=user_texts,
     style=st.sampled_from(["", "primary", "danger"]),
-    confirm=st.just("") | people_write,
+    confirm=st.just("") | user_texts,
     turn=st.none() | st.integers(0, 2**40),
 )
 selects = st.builds(
     Select,
-    label=people_write,
+    label=user_texts,
     command_name=st.just("set"),
     args=st.just("model"),
-    options=st.lists(st.tuples(people_write, people_write), max_size=3).map(tuple),
-    selected=people_write,
+    options=st.lists(st.tuples(user_texts, user_texts), max_size=3).map(tuple),
+    selected=user_texts,
 )
 card_items = st.builds(
     CardItem,
-    text=people_write,
-    detail=people_write,
+    text=user_texts,
+    detail=user_texts,
     link=st.sampled_from([None, THREAD]),
     buttons=st.lists(buttons, max_size=2).map(tuple),
     select=st.none() | selects,
 )
 cards = st.builds(
     Card,
-    text=people_write,
-    title=people_write,
+    text=user_texts,
+    title=user_texts,
     items=st.lists(card_items, max_size=3).map(tuple),
     buttons=st.lists(buttons, max_size=3).map(tuple),
-    small_print=people_write,
+    small_print=user_texts,
     link=st.sampled_from([None, THREAD]),
 )
 
 
 def live(shown: object) -> bool:
-    """Whether anything in what Slack reads as markup would ping or link."""
+    """True if Slack would ping or link anything in the markup."""
     if isinstance(shown, dict):
         if shown.get("type") == "plain_text":
             return False
@@ -78,7 +78,7 @@ def live(shown: object) -> bool:
 
 
 def elements(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Everything that can be used."""
+    """All buttons, menus and selects."""
     for block in blocks:
         accessory = block.get("accessory")
         if isinstance(accessory, dict):
@@ -89,7 +89,7 @@ def elements(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def values(blocks: Sequence[Block]) -> list[ButtonValue]:
-    """What everything that can be used orders."""
+    """The commands of all buttons, menus and selects."""
     found: list[ButtonValue] = []
     for element in elements(blocks):
         options = element.get("options")
@@ -107,12 +107,12 @@ def action_ids(blocks: Sequence[Block]) -> list[object]:
 @settings(max_examples=50)
 @given(cards)
 def test_slack_would_take_any_card_and_nothing_in_it_is_live(card: Card) -> None:
-    drawn = render_card(card, thread=THREAD, command_name="sessions")
-    validate_blocks(drawn.blocks)
-    assert 0 < len(drawn.text) <= FALLBACK_CHARS
-    assert not live([drawn.text, drawn.blocks])
-    assert len(set(action_ids(drawn.blocks))) == len(action_ids(drawn.blocks))
-    for carried in values(drawn.blocks):
+    rendered = render_card(card, thread=THREAD, command_name="sessions")
+    validate_blocks(rendered.blocks)
+    assert 0 < len(rendered.text) <= FALLBACK_CHARS
+    assert not live([rendered.text, rendered.blocks])
+    assert len(set(action_ids(rendered.blocks))) == len(action_ids(rendered.blocks))
+    for carried in values(rendered.blocks):
         assert (carried.channel, carried.root_ts) in (("C0GENERAL", THREAD.root_ts), ("", ""))
 
 
@@ -131,38 +131,38 @@ def test_slack_would_take_any_home_tab(several: list[Card]) -> None:
         ReplyActions,
         buttons=st.lists(buttons, max_size=6).map(tuple),
         menu=st.lists(buttons, max_size=3).map(tuple),
-        small_print=people_write,
+        small_print=user_texts,
     )
 )
-def test_slack_would_take_any_reply_actions(foot: ReplyActions) -> None:
-    blocks = render_actions(foot, THREAD)
+def test_slack_would_take_any_reply_actions(actions: ReplyActions) -> None:
+    blocks = render_actions(actions, THREAD)
     validate_blocks(blocks)
     assert len(blocks) <= 2
     assert not live(blocks)
 
 
-def test_a_home_tab_that_is_too_long_shows_fewer_lines_of_each_card_but_all_of_the_news() -> None:
+def test_a_home_tab_that_is_too_long_shows_fewer_items_of_each_card_but_all_pinned_ones() -> None:
     def card(name: str) -> Card:
-        press = Button(label="Go", command_name="status")
-        many = (CardItem(text=name, buttons=(press, press)) for _ in range(10))
+        spec = Button(label="Go", command_name="status")
+        many = (CardItem(text=name, buttons=(spec, spec)) for _ in range(10))
         return Card(title=name, text=name, items=tuple(many))
 
     blocks = render_home([card(name) for name in "abcdef"], {}, [card("news")])
-    told = json.dumps(blocks)
+    payload = json.dumps(blocks)
     assert len(blocks) <= MAX_VIEW_BLOCKS
-    assert told.count('"news"') == 12
-    assert {told.count(f'"{name}"') for name in "abcdef"} == {2 + 5}
+    assert payload.count('"news"') == 12
+    assert {payload.count(f'"{name}"') for name in "abcdef"} == {2 + 5}
 
 
 def test_a_button_runs_what_could_be_typed_and_knows_its_thread_and_turn() -> None:
-    press = Button(
+    spec = Button(
         label="Reset", command_name="reset", args="s12", turn=7, style="danger", confirm="Sure?"
     )
-    drawn = render_card(Card(text="Hello", buttons=(press,)), thread=THREAD)
-    (button,) = elements(drawn.blocks)
+    rendered = render_card(Card(text="Hello", buttons=(spec,)), thread=THREAD)
+    (button,) = elements(rendered.blocks)
     assert button["action_id"] == "order:reset:0"
     assert button["style"] == "danger"
-    assert values(drawn.blocks) == [
+    assert values(rendered.blocks) == [
         ButtonValue(
             command_name="reset", args="s12", channel="C0GENERAL", root_ts=THREAD.root_ts, turn=7
         )
@@ -172,11 +172,11 @@ def test_a_button_runs_what_could_be_typed_and_knows_its_thread_and_turn() -> No
     assert confirm["text"] == {"type": "plain_text", "text": "Sure?"}
 
 
-def test_the_only_button_of_a_line_stands_beside_its_text_and_more_stand_below_it() -> None:
-    press = Button(label="Go", command_name="status")
+def test_the_only_button_of_an_item_is_beside_its_text_and_more_are_below_it() -> None:
+    spec = Button(label="Go", command_name="status")
     alone, several = (
-        CardItem(text="a", buttons=(press,)),
-        CardItem(text="b", buttons=(press, press)),
+        CardItem(text="a", buttons=(spec,)),
+        CardItem(text="b", buttons=(spec, spec)),
     )
     blocks = render_card(Card(text="x", items=(alone, several))).blocks[1:]
     assert [block["type"] for block in blocks] == ["section", "section", "actions"]
@@ -197,29 +197,29 @@ def test_paging_takes_the_place_of_the_card_and_other_buttons_do_not() -> None:
     assert [each.replaces_message for each in values(render_card(card).blocks)] == [False, False]
 
 
-def test_a_list_says_what_stands_now_and_each_choice_is_a_command() -> None:
-    choose = Select(
+def test_a_select_shows_its_current_value_and_each_option_is_a_command() -> None:
+    spec = Select(
         label="Your model",
         command_name="set",
         args="model",
         options=(("Fast", "gpt-5-mini"), ("Good", "gpt-5"), ("Good again", "gpt-5")),
         selected="gpt-5",
     )
-    drawn = render_card(Card(text="Settings", items=(CardItem(text="Model", select=choose),)))
-    (select,) = elements(drawn.blocks)
+    rendered = render_card(Card(text="Settings", items=(CardItem(text="Model", select=spec),)))
+    (select,) = elements(rendered.blocks)
     chosen = select["initial_option"]
     assert isinstance(chosen, dict)
     assert chosen["text"]["text"] == "Good"
-    assert [each.args for each in values(drawn.blocks)] == ["model gpt-5-mini", "model gpt-5"]
+    assert [each.args for each in values(rendered.blocks)] == ["model gpt-5-mini", "model gpt-5"]
 
 
 def test_an_option_that_would_be_too_long_does_without_its_thread() -> None:
-    """The pressed message tells it, too."""
-    choose = Select(label="Model", command_name="model", args="", options=(("Long", "m" * 120),))
-    drawn = render_card(
-        Card(text="Model", items=(CardItem(text="", select=choose),)), thread=THREAD
+    """The message with the button shows it as well."""
+    spec = Select(label="Model", command_name="model", args="", options=(("Long", "m" * 120),))
+    rendered = render_card(
+        Card(text="Model", items=(CardItem(text="", select=spec),)), thread=THREAD
     )
-    (carried,) = values(drawn.blocks)
+    (carried,) = values(rendered.blocks)
     assert (carried.args, carried.root_ts) == ("m" * 120, "")
 
 
@@ -233,8 +233,8 @@ def test_a_line_leads_to_its_thread_where_the_address_is_known() -> None:
 
 
 def test_what_has_to_be_confirmed_is_no_entry_of_a_menu() -> None:
-    """Slack asks for confirmation of all of a menu or of none of it."""
-    foot = ReplyActions(
+    """Slack confirms a whole menu or none of it."""
+    actions = ReplyActions(
         buttons=(Button(label="Ask again", command_name="retry", turn=3),),
         menu=(
             Button(label="Go back", command_name="rewind", turn=3, confirm="Sure?"),
@@ -242,31 +242,31 @@ def test_what_has_to_be_confirmed_is_no_entry_of_a_menu() -> None:
         ),
         small_print="Answered by a small model",
     )
-    actions, context = render_actions(foot, THREAD)
-    assert [each["type"] for each in elements([actions])] == ["button", "button", "overflow"]
-    assert [each.command_name for each in values([actions])] == ["retry", "rewind", "status"]
-    assert {each.turn for each in values([actions])} == {3}
+    row, context = render_actions(actions, THREAD)
+    assert [each["type"] for each in elements([row])] == ["button", "button", "overflow"]
+    assert [each.command_name for each in values([row])] == ["retry", "rewind", "status"]
+    assert {each.turn for each in values([row])} == {3}
     assert context["type"] == "context"
     assert render_actions(ReplyActions(), THREAD) == []
 
 
 def test_the_largest_card_and_the_longest_list_fit() -> None:
-    press = Button(label="x" * 100, command_name="status", args="x" * 100, confirm="x" * 400)
+    button = Button(label="x" * 100, command_name="status", args="x" * 100, confirm="x" * 400)
     options = tuple((f"{number} {'x' * 100}", str(number)) for number in range(150))
-    choose = Select(label="x" * 200, command_name="set", args="", options=options, selected="149")
-    line = CardItem(text="x" * 4_000, detail="x" * 4_000, buttons=(press,) * 9, select=choose)
+    select = Select(label="x" * 200, command_name="set", args="", options=options, selected="149")
+    line = CardItem(text="x" * 4_000, detail="x" * 4_000, buttons=(button,) * 9, select=select)
     card = Card(
         title="x" * 400,
         text="x" * 40_000,
         items=(line,) * 20,
-        buttons=(press,) * 40,
+        buttons=(button,) * 40,
         small_print="x" * 4_000,
     )
     validate_blocks(render_card(card, thread=THREAD).blocks)
     validate_blocks(render_home([card] * 20, {}, [card]), MAX_VIEW_BLOCKS)
     validate_blocks(
         render_actions(
-            ReplyActions(buttons=(press,) * 9, menu=(press,) * 9, small_print="x" * 4_000), THREAD
+            ReplyActions(buttons=(button,) * 9, menu=(button,) * 9, small_print="x" * 4_000), THREAD
         )
     )
 
@@ -305,7 +305,7 @@ def test_a_value_that_makes_no_sense_is_no_command(value: object) -> None:
 
 
 @given(st.text(max_size=300))
-def test_whatever_a_value_says_reading_it_is_no_error(value: str) -> None:
+def test_parsing_any_value_is_no_error(value: str) -> None:
     parse_button_value(value)
 
 
@@ -316,12 +316,12 @@ def test_whatever_a_value_says_reading_it_is_no_error(value: str) -> None:
     st.booleans(),
 )
 def test_a_command_comes_back_from_a_button_as_it_went_in(
-    verb: str, words: str, turn: int | None, replaces: bool
+    name: str, args: str, turn: int | None, replaces: bool
 ) -> None:
-    words = words.encode("utf-8", "replace").decode().replace("\0", "")
+    args = args.encode("utf-8", "replace").decode().replace("\0", "")
     carried = ButtonValue(
-        command_name=verb,
-        args=words,
+        command_name=name,
+        args=args,
         channel=THREAD.channel,
         root_ts=THREAD.root_ts,
         turn=turn,
