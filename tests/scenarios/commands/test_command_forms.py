@@ -197,16 +197,16 @@ async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: ScenarioClient
     card = await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "status"))
     assert "Owner: bob" in text_of(card)
     for name in ("history", "export"):
-        card = await slack.ephemeral_after(
+        result = await slack.ephemeral_after(
             "bob", slack.press_command("bob", GENERAL, card, name, "s1")
         )
-        assert EXAMPLES[name][1] in text_of(card)
+        assert EXAMPLES[name][1] in text_of(result)
     await slack.press_command("bob", GENERAL, card, "reset", "s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    card = await slack.ephemeral_after(
+    result = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is deleted permanently" in text_of(card)
+    assert "s1 is deleted permanently" in text_of(result)
 
 
 async def test_the_menu_under_a_reply_is_about_its_session(
