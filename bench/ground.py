@@ -67,7 +67,7 @@ class Ground:
             return full
         size = min(full, max(least, int(self.left / each_seconds)))
         if size < full:
-            self.less.append(f"{size:,} {what} instead of {full:,}, for want of time")
+            self.less.append(f"{size:,} {what} instead of {full:,}, for lack of time")
         return size
 
     def part(self, share: float) -> Ground:

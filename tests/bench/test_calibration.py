@@ -162,7 +162,7 @@ def test_what_cannot_be_interrupted_is_made_as_large_as_there_is_time_for() -> N
     assert place.fitting("threads", 1_000, least=100, each_seconds=0.05) == 1_000
     assert place.less == []
     assert place.part(0.5).fitting("threads", 1_000, least=100, each_seconds=0.25) == 200
-    assert place.less == ["200 threads instead of 1,000, for want of time"]
+    assert place.less == ["200 threads instead of 1,000, for lack of time"]
     clock.now = 99.0
     assert place.fitting("threads", 1_000, least=100, each_seconds=0.25) == 100
     assert replace(place, tiny=True).fitting("threads", 9, least=1, each_seconds=99.0) == 9

@@ -49,7 +49,7 @@ class SweepResult:
             [
                 f"kill -9, {self.script}: {len(self.done)} deaths in {self.seconds:.0f} s, "
                 f"{len(self.problems)} of them with harm; {len(self.missed)} not reached, "
-                f"{len(self.left)} left for want of time",
+                f"{len(self.left)} left for lack of time",
                 *self.problems,
             ]
         )

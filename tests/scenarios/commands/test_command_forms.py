@@ -197,16 +197,16 @@ async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: ScenarioClient
     card = await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "status"))
     assert "Owner: bob" in text_of(card)
     for name in ("history", "export"):
-        card = await slack.ephemeral_after(
+        result = await slack.ephemeral_after(
             "bob", slack.press_command("bob", GENERAL, card, name, "s1")
         )
-        assert EXAMPLES[name][1] in text_of(card)
+        assert EXAMPLES[name][1] in text_of(result)
     await slack.press_command("bob", GENERAL, card, "reset", "s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    card = await slack.ephemeral_after(
+    result = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is deleted permanently" in text_of(card)
+    assert "s1 is deleted permanently" in text_of(result)
 
 
 async def test_the_menu_under_a_reply_is_about_its_session(
@@ -245,4 +245,4 @@ async def test_a_command_in_a_message_that_begins_no_thread_yet_is_answered_besi
     await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.say("bob", DEV, "@threadpilot sessions"))
     assert session_texts.MINE_TITLE in text_of(card)
-    assert not card.get("thread_ts"), "where there is no thread Slack would show nothing in it"
+    assert not card.get("thread_ts"), "without a thread, Slack would not show the card"
