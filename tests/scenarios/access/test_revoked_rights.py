@@ -35,7 +35,7 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
     ts = await slack.start_thread("bob", "one")
     assert admin_texts.TITLE in full_text_of(await slack.card_for("alice", GENERAL, "admin"))
     await slack.home("alice")
-    await slack.wait_for_published_home_text("alice", "The workspace")
+    await slack.wait_for_published_home_text("alice", "Turns running")
     change(emulator, "UALICE")
     for text in ("admin", "admin pause", "sessions all", "model scripted-1 for workspace"):
         assert full_text_of(await slack.card_for("alice", GENERAL, text)).startswith(
@@ -46,7 +46,7 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.wait_for_published_home_text("alice", "Your settings")
-    assert "The workspace" not in full_text_of(home)
+    assert "Turns running" not in full_text_of(home)
 
 
 async def test_who_was_taken_out_of_the_admin_group_is_an_admin_of_nothing(

@@ -180,7 +180,7 @@ async def test_what_the_thread_is_shown_stands_there_once(
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    assert sum("Fresh start" in text for text in said) == 1
 
 
 async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
@@ -223,7 +223,7 @@ async def test_an_event_that_slack_delivers_twice_is_one_command(
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
     said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    assert sum("Fresh start" in text for text in said) == 1
 
 
 # A kill ------------------------------------------------------------------------------------------

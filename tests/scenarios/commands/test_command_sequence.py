@@ -133,7 +133,7 @@ async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_sto
     request = await asked_last(model, "new", slack)
     assert history_in(request) == ["new"]
     await slack.wait_until_reaction_cleared(GENERAL, question)
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
 
 
 async def test_what_others_said_after_a_reset_comes_along_with_the_next_question(
@@ -226,7 +226,7 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
     assert history_in(await asked_last(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
-        await slack.until_shown(GENERAL, ts, f"I've forgotten “{text}”.")
+        await slack.until_shown(GENERAL, ts, f"I've forgotten “{text}”;")
 
 
 async def test_a_fresh_session_ordered_twice_at_once_is_one(
@@ -238,7 +238,7 @@ async def test_a_fresh_session_ordered_twice_at_once_is_one(
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.wait_for_ephemeral_text("alice", session_texts.RESET_FRESH)
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert len(model.requests) == 1
 
 
@@ -305,5 +305,5 @@ async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_
         request = await asked_last(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")
     assert history_in(request) == ["new"]
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert await slack.ephemeral("alice") == []
