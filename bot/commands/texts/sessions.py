@@ -85,7 +85,7 @@ RESET_DONE_ROLE: Final = (
     "Fresh start for the {role} session of this thread. `!resume {handle}` restores the previous "
     "one."
 )
-RESET_ELSEWHERE: Final = "Done: the thread of {handle} has a fresh session."
+RESET_ELSEWHERE: Final = "Fresh start for the thread of {handle}."
 RESET_RUNNING: Final = "The reply in progress still belongs to {handle}."
 RESET_FRESH: Final = "This session is fresh already: it has had no question yet."
 RESET_INACTIVE: Final = "{handle} is archived already; its thread uses another session."

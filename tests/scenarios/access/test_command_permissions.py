@@ -33,7 +33,7 @@ MAY: Mapping[str, tuple[str, str, str]] = {
     "title": ("s1 is called", "s1 is called", NOT_TAKING_PART),
     "join": (session_texts.JOINED_ALREADY, session_texts.JOINED_ALREADY, NOT_TAKING_PART),
     "resume s1": (session_texts.RESUME_PRESENT.format(handle="s1"), NOT_YOURS, NOT_YOURS),
-    "reset now": ("It goes `reset", NOT_YOURS, NOT_YOURS),
+    "reset now": ("Usage: `reset", NOT_YOURS, NOT_YOURS),
     "quiet now": ("Send just `quiet`", "Send just `quiet`", NOT_TAKING_PART),
 }
 

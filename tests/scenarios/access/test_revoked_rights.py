@@ -34,7 +34,7 @@ async def test_former_workspace_admins_lose_all_admin_rights(
     ts = await slack.start_thread("bob", "one")
     assert admin_texts.TITLE in full_text_of(await slack.card_for("alice", GENERAL, "admin"))
     await slack.home("alice")
-    await slack.wait_for_published_home_text("alice", "The workspace")
+    await slack.wait_for_published_home_text("alice", "Turns running")
     change(emulator, "UALICE")
     for text in ("admin", "admin pause", "sessions all", "model scripted-1 for workspace"):
         assert full_text_of(await slack.card_for("alice", GENERAL, text)).startswith(
@@ -45,7 +45,7 @@ async def test_former_workspace_admins_lose_all_admin_rights(
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.wait_for_published_home_text("alice", "Your settings")
-    assert "The workspace" not in full_text_of(home)
+    assert "Turns running" not in full_text_of(home)
 
 
 async def test_users_removed_from_the_admin_group_lose_all_admin_rights(

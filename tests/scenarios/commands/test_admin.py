@@ -221,9 +221,7 @@ async def test_paused_messages_wait_with_the_mark_and_are_answered_afterwards(
     for waiting in (second, third):
         await slack.wait_until_reaction_set(GENERAL, waiting)
     assert inbox.PAUSED in await slack.wait_for_ephemeral("bob")
-    assert "2 messages waiting" in await slack.ephemeral_after_message(
-        "bob", GENERAL, ts, "!status"
-    )
+    assert "2 messages queued" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
     assert admin_texts.RESUMED in await run_admin_command(slack, "resume")
     await slack.until_shown(GENERAL, ts, "You said: three")
     for waiting in (second, third):
@@ -266,7 +264,7 @@ async def test_a_drained_bot_sends_a_direct_message_and_a_restart_resumes(
     async with bots.running() as bot:
         ts = await slack.say("bob", GENERAL, "@threadpilot first")
         await model.reached()
-        assert "let 1 turn end" in await run_admin_command(slack, "drain")
+        assert "Still running: 1 turn." in await run_admin_command(slack, "drain")
         waiting = await slack.say("bob", GENERAL, "second", thread_ts=ts)
         await slack.wait_until_reaction_set(GENERAL, waiting)
         model.release()

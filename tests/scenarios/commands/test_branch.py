@@ -123,7 +123,7 @@ async def test_a_reply_of_an_earlier_session_is_not_forked_as_if_it_were_this_on
         name: await slack.reply_action(GENERAL, ts, name) for name in ("fork", "retry", "rewind")
     }
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "fresh")
+    await slack.until_shown(GENERAL, ts, "Fresh start")
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     for times, button in enumerate(old.values(), start=1):

@@ -180,7 +180,7 @@ async def test_a_result_in_the_thread_is_posted_once(
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     texts_shown = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in texts_shown) == 1
+    assert sum("Fresh start" in text for text in texts_shown) == 1
 
 
 async def test_nothing_is_shown_while_slack_does_not_report_who_sees_a_channel(
@@ -223,7 +223,7 @@ async def test_an_event_that_slack_delivers_twice_is_one_command(
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
     texts_shown = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in texts_shown) == 1
+    assert sum("Fresh start" in text for text in texts_shown) == 1
 
 
 # A kill ------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "join": ("", session_texts.JOINED),
     "stop": ("", session_texts.NOTHING_RUNS),
     "ask": ("by the way", "You said: by the way"),
-    "reset": ("s1", "has a fresh session"),
+    "reset": ("s1", "Fresh start"),
     "resume": ("s1", "Resumed s1"),
     "delete": ("s1", "s1 is deleted permanently"),
 }

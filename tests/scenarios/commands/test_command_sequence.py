@@ -136,7 +136,7 @@ async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_sto
     request = await request_for(model, "new", slack)
     assert history_in(request) == ["new"]
     await slack.wait_until_reaction_cleared(GENERAL, question)
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
 
 
 async def test_messages_of_others_after_a_reset_are_in_the_next_questions_context(
@@ -229,7 +229,7 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
     assert history_in(await request_for(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
-        await slack.until_shown(GENERAL, ts, f"I've forgotten “{text}”.")
+        await slack.until_shown(GENERAL, ts, f"I've forgotten “{text}”;")
 
 
 async def test_a_fresh_session_ordered_twice_at_once_is_one(
@@ -241,7 +241,7 @@ async def test_a_fresh_session_ordered_twice_at_once_is_one(
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.wait_for_ephemeral_text("alice", session_texts.RESET_FRESH)
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert len(model.requests) == 1
 
 
@@ -308,5 +308,5 @@ async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_
         request = await request_for(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")
     assert history_in(request) == ["new"]
-    assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
+    assert sum("Fresh start" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert await slack.ephemeral("alice") == []

@@ -32,7 +32,7 @@ async def test_the_model_is_shown_with_why_and_what_else_there_is(
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     card = full_text_of(await slack.card_for("bob", GENERAL, "!model", ts))
-    assert "answered by scripted-1 (default)" in card
+    assert "uses scripted-1 (default)" in card
     assert "scripted-3" in card
     assert "Model: scripted-1 (default)" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!status"
@@ -210,7 +210,7 @@ async def test_the_thread_keeps_its_model_over_a_reset(
     await slack.say("bob", GENERAL, "!model scripted-2", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "bob chose scripted-2")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "fresh session")
+    await slack.until_shown(GENERAL, ts, "Fresh start")
     await go_on(slack, ts, "two", "bob")
     assert last_model(model)[0] == "scripted-2"
     assert "chosen for this thread" in await slack.ephemeral_after_message(

@@ -134,7 +134,7 @@ async def test_what_is_reset_is_the_main_session_and_the_role_remembers(
     ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
     await ask_role(slack, ts, "review: is it safe?")
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "fresh session")
+    await slack.until_shown(GENERAL, ts, "Fresh start")
     await slack.say("alice", GENERAL, "anew", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: anew")
     assert questions_of(model.requests[-1]) == ["anew"]

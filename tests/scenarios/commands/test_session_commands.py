@@ -297,7 +297,7 @@ async def test_a_double_click_is_one_reset(bots: Bots, slack: ScenarioClient) ->
     card = await slack.ephemeral_after("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     assert "of 2," in text_of(card)
     texts_shown = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in texts_shown) == 1
+    assert sum("Fresh start" in text for text in texts_shown) == 1
 
 
 # History and export ------------------------------------------------------------------------------

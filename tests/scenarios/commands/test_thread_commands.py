@@ -24,7 +24,7 @@ async def test_status_is_shown_at_once_while_an_answer_runs_and_others_wait(
     shown = text_of(card)
     assert "s1, first" in shown
     assert session_texts.STATUS_ANSWERING in shown
-    assert "1 message waiting" in shown
+    assert "1 message queued" in shown
     assert "Owner: alice" in shown
     model.release()
     await slack.until_shown(GENERAL, ts, "You said: second")
@@ -126,7 +126,7 @@ async def test_commands_do_not_wait_for_a_model_that_is_silent_in_another_thread
     card = await slack.ephemeral_after(
         "bob", slack.say("bob", GENERAL, "@threadpilot status", thread_ts=other)
     )
-    assert "1 message waiting" in text_of(card) or session_texts.NO_SESSION in text_of(card)
+    assert "1 message queued" in text_of(card) or session_texts.NO_SESSION in text_of(card)
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
     await slack.until_shown(GENERAL, other, "You said: waits for a place")

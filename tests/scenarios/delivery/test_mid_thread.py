@@ -99,7 +99,7 @@ async def test_after_a_reset_nothing_earlier_is_included(
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
     await slack.wait_until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "fresh")
+    await slack.until_shown(GENERAL, ts, "Fresh start")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: second")
     assert model.requests[-1].prompts == ("second",)
