@@ -99,10 +99,10 @@ def parse_filter(
     `now` is in seconds since the epoch. Raises `FilterSyntaxError`.
     """
     given = dict(_parse_flags(args))
-    alone = [flag for flag in EXCLUSIVE_FLAGS if flag in given]
+    exclusive = [flag for flag in EXCLUSIVE_FLAGS if flag in given]
     # `--unused-since` of a button combines with all flags: it is the time of the preview.
-    if alone and set(given) - {alone[0], "--unused-since"}:
-        raise FilterSyntaxError(ALL_AND_MORE.format(flag=alone[0]))
+    if exclusive and set(given) - {exclusive[0], "--unused-since"}:
+        raise FilterSyntaxError(ALL_AND_MORE.format(flag=exclusive[0]))
     return CleanupFilter(
         session_filter=SessionFilter(
             owner=_user_id(given.get("--user", ""), current_user),
@@ -182,8 +182,8 @@ def _unused_since(given: dict[str, str], now: float) -> float | None:
 
 
 def _duration(given: str) -> int:
-    found = _DURATION.fullmatch(given)
-    seconds = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    match = _DURATION.fullmatch(given)
+    seconds = int(match[1]) * _UNITS[match[2].lower()] if match else 0
     if not 0 < seconds <= _MAX_AGE_SECONDS:
         raise FilterSyntaxError(BAD_DURATION.format(given=_for_display(given)))
     return seconds
@@ -200,23 +200,23 @@ def _keep_count(given: str) -> int:
 def _channel_id(given: str, current_channel: str) -> str:
     if given.casefold() == "here" and current_channel:
         return current_channel
-    found = _CHANNEL.fullmatch(given)
-    if given and found is None:
+    match = _CHANNEL.fullmatch(given)
+    if given and match is None:
         raise FilterSyntaxError(
             BAD_CHANNEL.format(given=_for_display(given)) + (OR_HERE if current_channel else "")
         )
-    return found[1] if found else ""
+    return match[1] if match else ""
 
 
 def _user_id(given: str, current_user: str) -> str:
     if given.casefold() == "me" and current_user:
         return current_user
-    found = USER_PATTERN.fullmatch(given)
-    if given and found is None:
+    match = USER_PATTERN.fullmatch(given)
+    if given and match is None:
         raise FilterSyntaxError(
             BAD_USER.format(given=_for_display(given)) + (OR_ME if current_user else "")
         )
-    return found[1] if found else ""
+    return match[1] if match else ""
 
 
 def _model(given: str) -> str:

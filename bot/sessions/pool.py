@@ -99,15 +99,15 @@ class SessionPool:
 
         Raises `AgentError`: BUSY if a restart of the runtime takes too long.
         """
-        taken = await self._reserve(frozenset(session_ids))
+        reserved = await self._reserve(frozenset(session_ids))
         try:
-            live = {each: self._live.pop(each).session for each in taken if each in self._live}
+            live = {each: self._live.pop(each).session for each in reserved if each in self._live}
             await self._close(live)
-            while taken & self._closing:
+            while reserved & self._closing:
                 await self._changed.wait()
-            yield taken
+            yield reserved
         finally:
-            self._reserved -= taken
+            self._reserved -= reserved
             self._notify_waiters()
 
     async def prewarm(self, session_id: str, config: SessionConfig) -> None:
@@ -173,39 +173,39 @@ class SessionPool:
             detail = f"the runtime is restarting; {len(session_ids)} sessions wait for it"
             raise AgentError(AgentErrorKind.BUSY, detail) from error
         # No await from here to the caller's `try`: a cancellation would leave them reserved.
-        taken = frozenset(each for each in session_ids if not self.is_in_use(each))
-        self._reserved |= taken
-        return taken
+        reserved = frozenset(each for each in session_ids if not self.is_in_use(each))
+        self._reserved |= reserved
+        return reserved
 
     async def _acquire(self, session_id: str, config: SessionConfig) -> AgentSession:
         """The session, in use and configured."""
         try:
             async with time_limit(SYSTEM_CLOCK, self._wait_seconds):
-                taken = await self._wait_for_session_or_slot(session_id, config)
+                acquired = await self._wait_for_session_or_slot(session_id, config)
         except TimeoutError as error:
             raise AgentError(
                 AgentErrorKind.BUSY,
                 f"session {session_id}, or one of {self._size} slots, did not become free",
             ) from error
-        if isinstance(taken, _Slot):
-            if taken.evicted is not None:
-                await self._close_evicted(session_id, taken.evicted)
+        if isinstance(acquired, _Slot):
+            if acquired.evicted is not None:
+                await self._close_evicted(session_id, acquired.evicted)
             return await self._open(session_id, config, in_use=True)
-        if taken.config != config:
+        if acquired.config != config:
             try:
-                await taken.switch_model(config.model, config.effort)
+                await acquired.switch_model(config.model, config.effort)
             except BaseException:
                 self._release(session_id)
                 raise
-        return taken
+        return acquired
 
     async def _wait_for_session_or_slot(
         self, session_id: str, config: SessionConfig
     ) -> AgentSession | _Slot:
         """The live session, now in use, or a slot for it, now taken."""
-        while (taken := self._try_acquire(session_id, config)) is None:
+        while (acquired := self._try_acquire(session_id, config)) is None:
             await self._changed.wait()
-        return taken
+        return acquired
 
     def _try_acquire(self, session_id: str, config: SessionConfig) -> AgentSession | _Slot | None:
         """The session or a slot; None if the caller has to wait."""

@@ -50,7 +50,7 @@ CONTEXT_INTRO: Final = (
 )
 OMITTED: Final = "(Older messages are left out: at least {count}.)"
 NOT_READ: Final = (
-    "(There are earlier messages in this Slack thread that could not be read right now. Say so if "
+    "(There are earlier messages in this Slack thread that could not be read just now. Say so if "
     "they matter for your answer.)"
 )
 QUESTION: Final = "The message that you are asked now:"

@@ -54,7 +54,7 @@ async def begun(
 async def test_each_rule_is_overridden_by_the_one_before_it(world: PreferenceFixture) -> None:
     main, reader = await begun(world), await begun(world, "reader")
     own = await begun(world, "reader", model="of-session")
-    choosing = world.select_models_with(model="of-setting")
+    selector = world.select_models_with(model="of-setting")
     places = (
         (SelectionRule.THREAD, Scope.THREAD, str(main.thread)),
         (SelectionRule.CHANNEL, Scope.CHANNEL, GENERAL),
@@ -64,10 +64,10 @@ async def test_each_rule_is_overridden_by_the_one_before_it(world: PreferenceFix
     for _, scope, holder in places:
         await world.choose(scope, holder, PreferenceKind.MODEL, f"of-{scope.value}")
 
-    async def counts(session: SessionRecord, wish: str = "") -> tuple[SelectionRule, str]:
-        chosen = await choosing.select(session, session.thread, turn_model=wish)
-        assert chosen.display_model == chosen.config.model
-        return chosen.rule, chosen.config.model
+    async def counts(session: SessionRecord, turn_model: str = "") -> tuple[SelectionRule, str]:
+        selection = await selector.select(session, session.thread, turn_model=turn_model)
+        assert selection.display_model == selection.config.model
+        return selection.rule, selection.config.model
 
     assert await counts(own, "of-turn") == (SelectionRule.TURN, "of-turn")
     assert await counts(own) == (SelectionRule.SESSION, "of-session")
@@ -81,40 +81,40 @@ async def test_each_rule_is_overridden_by_the_one_before_it(world: PreferenceFix
 async def test_without_preferences_the_servers_first_model_counts(
     world: PreferenceFixture,
 ) -> None:
-    chosen = await world.choosing.select(await begun(world), world.thread())
-    assert chosen.config == SessionConfig(), "the runtime takes its own default"
-    assert (chosen.rule, chosen.display_model) == (SelectionRule.SERVER, MODELS[0])
+    selection = await world.choosing.select(await begun(world), world.thread())
+    assert selection.config == SessionConfig(), "the runtime takes its own default"
+    assert (selection.rule, selection.display_model) == (SelectionRule.SERVER, MODELS[0])
 
 
 async def test_preferences_of_other_users_do_not_count(world: PreferenceFixture) -> None:
     await world.choose(Scope.USER, BOB, PreferenceKind.MODEL, "large")
     await world.choose(Scope.CHANNEL, "C0OTHER", PreferenceKind.MODEL, "large")
     await world.choose(Scope.THREAD, str(world.thread(1)), PreferenceKind.MODEL, "large")
-    chosen = await world.choosing.select(await begun(world), world.thread())
-    assert chosen.rule is SelectionRule.SERVER
+    selection = await world.choosing.select(await begun(world), world.thread())
+    assert selection.rule is SelectionRule.SERVER
 
 
 async def test_the_owners_preference_counts_and_not_the_authors(world: PreferenceFixture) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
     session = await begun(world)
-    chosen = await world.choosing.select(session, session.thread, owner=BOB)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
+    selection = await world.choosing.select(session, session.thread, owner=BOB)
+    assert (selection.rule, selection.config.model) == (SelectionRule.USER, "large")
 
 
 async def test_a_model_is_selected_for_a_thread_without_a_session(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
-    chosen = await world.choosing.select(None, world.thread(), owner=ALICE)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
+    selection = await world.choosing.select(None, world.thread(), owner=ALICE)
+    assert (selection.rule, selection.config.model) == (SelectionRule.USER, "large")
     nowhere = await world.choosing.select(None, None)
     assert nowhere.rule is SelectionRule.SERVER
 
 
 async def test_a_session_of_a_role_is_opened_as_the_role_says(world: PreferenceFixture) -> None:
     session = await begun(world, "reader")
-    chosen = await world.choosing.select(session, session.thread)
-    assert chosen.config == SessionConfig(
+    selection = await world.choosing.select(session, session.thread)
+    assert selection.config == SessionConfig(
         model="of-role",
         effort="low",
         instructions="Read.",
@@ -127,21 +127,21 @@ async def test_a_session_of_a_removed_role_is_an_ordinary_one(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, "retired")
-    chosen = await world.choosing.select(session, session.thread)
-    assert (chosen.config, chosen.rule) == (SessionConfig(), SelectionRule.SERVER)
+    selection = await world.choosing.select(session, session.thread)
+    assert (selection.config, selection.rule) == (SessionConfig(), SelectionRule.SERVER)
 
 
 async def test_the_owners_verbosity_comes_after_the_roles_instructions(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, "reader")
-    for liking in ("brief", "detailed"):
-        await world.choose(Scope.USER, ALICE, PreferenceKind.VERBOSITY, liking)
-        chosen = await world.choosing.select(session, session.thread)
-        assert chosen.config.instructions == f"Read.\n\n{VERBOSITY_INSTRUCTIONS[liking]}"
+    for verbosity in ("brief", "detailed"):
+        await world.choose(Scope.USER, ALICE, PreferenceKind.VERBOSITY, verbosity)
+        selection = await world.choosing.select(session, session.thread)
+        assert selection.config.instructions == f"Read.\n\n{VERBOSITY_INSTRUCTIONS[verbosity]}"
     await world.choose(Scope.USER, ALICE, PreferenceKind.VERBOSITY, "normal")
-    chosen = await world.choosing.select(session, session.thread)
-    assert chosen.config.instructions == "Read."
+    selection = await world.choosing.select(session, session.thread)
+    assert selection.config.instructions == "Read."
 
 
 @pytest.mark.parametrize(
@@ -170,22 +170,22 @@ async def test_an_effort_counts_with_its_own_model_or_a_more_general_one(
         for topic, value in zip((PreferenceKind.MODEL, PreferenceKind.EFFORT), pair, strict=True):
             if value:
                 await world.choose(scope, holder, topic, value)
-    chosen = await world.choosing.select(session, session.thread)
-    assert (chosen.config.model, chosen.config.effort) == expected
+    selection = await world.choosing.select(session, session.thread)
+    assert (selection.config.model, selection.config.effort) == expected
 
 
 async def test_a_model_for_one_turn_ignores_the_sessions_effort(
     world: PreferenceFixture,
 ) -> None:
     session = await begun(world, model="large", effort="high")
-    chosen = await world.choosing.select(session, session.thread, turn_model="small")
-    assert (chosen.config.model, chosen.config.effort) == ("small", "")
+    selection = await world.choosing.select(session, session.thread, turn_model="small")
+    assert (selection.config.model, selection.config.effort) == ("small", "")
 
 
 async def test_every_rule_is_described_in_a_phrase(world: PreferenceFixture) -> None:
     assert set(RULE_TEXTS) == set(SelectionRule)
-    chosen = await world.choosing.select(None, world.thread())
-    assert chosen.rule_text == RULE_TEXTS[SelectionRule.SERVER]
+    selection = await world.choosing.select(None, world.thread())
+    assert selection.rule_text == RULE_TEXTS[SelectionRule.SERVER]
 
 
 async def test_a_failing_database_raises(tmp_path: Path) -> None:
@@ -255,13 +255,13 @@ async def test_the_list_is_fetched_at_the_start_and_refreshed(world: PreferenceF
 async def test_a_server_that_is_down_at_the_start_is_retried_soon(
     world: PreferenceFixture,
 ) -> None:
-    choosing = world.select_models_with(model="")
+    selector = world.select_models_with(model="")
     world.server.go_down()
-    async with choosing.keep_refreshed():
-        assert choosing.model_names == frozenset()
+    async with selector.keep_refreshed():
+        assert selector.model_names == frozenset()
         world.server.fault = None
         await world.clock.advance(EMPTY_REFRESH_SECONDS)
-        assert choosing.model_names == set(MODELS)
+        assert selector.model_names == set(MODELS)
 
 
 async def test_a_silent_server_does_not_block_the_start(

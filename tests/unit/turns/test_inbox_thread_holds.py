@@ -23,10 +23,10 @@ async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
 
 async def hold(world: InboxFixture, second: float, *, seconds: float = 300.0) -> str:
     """A command in the thread of the message at second 1."""
-    order = command(second)
+    held = command(second)
     lasting = held_message(second, until=world.clock.now() - BEGIN + seconds)
-    assert await world.store.accept_command(order, lasting)
-    return order.key
+    assert await world.store.accept_command(held, lasting)
+    return held.key
 
 
 async def test_a_turn_is_marked_and_starts_when_the_command_is_done(
