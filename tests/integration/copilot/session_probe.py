@@ -13,7 +13,7 @@ from bot.domain.agent_events import AgentEvent, TextComplete, TextDelta, TextRet
 from bot.ports import AgentSession
 from bot.turns.answer_stream import AnswerBuffer
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 60.0
 
 
 async def events_of(session: AgentSession, prompt: str) -> list[AgentEvent]:
