@@ -112,7 +112,7 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Fresh start")
     await slack.say("alice", GENERAL, f"!resume {handle}", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, f"goes on with {handle}")
+    await slack.until_shown(GENERAL, ts, f"Resumed {handle}")
     await slack.say("alice", GENERAL, "and on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on | and on")
 

@@ -83,7 +83,7 @@ async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_resumed(
         await slack.until_shown(GENERAL, first, "You said: afresh")
         assert model.requests[-1].prompts == ("afresh",)
         await slack.say("bob", GENERAL, "!resume s1", thread_ts=first)
-        await slack.until_shown(GENERAL, first, "which remembers 2 turns")
+        await slack.until_shown(GENERAL, first, "I remember 2 turns")
         await slack.say("bob", GENERAL, "on", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: on")
         audit = full_text_of(await slack.card_for("alice", GENERAL, "admin audit"))
