@@ -12,7 +12,7 @@
     ├── NotAllowed             the user lacks the permission for a command
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
-        └── CallError          … and whether the call may have had its effect
+        └── SlackCallError     … and whether the call may have had its effect
                                (`bot.slack.api.calls`)
 
 Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`).

@@ -31,7 +31,7 @@ class AdmissionCheck:
         self._quotas = quotas
         self._store = store
 
-    async def refusal_for(self, message: Message) -> str:
+    async def denial_for_message(self, message: Message) -> str:
         """The refusal text for the author of a message, or an empty string.
 
         An author who cannot be looked up is refused. Whether the author sees the channel is not

@@ -117,7 +117,7 @@ class CompareCommands(CommandGroup):
             user=command.user,
             user_team=ctx.user.team,
             text=question,
-            trigger=Trigger.COMMAND
+            trigger=Trigger.POSTED_QUESTION
             if command.source is CommandSource.SLASH_COMMAND
             else Trigger.MENTION,
             direct=thread.channel.startswith("D"),

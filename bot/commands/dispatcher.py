@@ -2,9 +2,9 @@
 
     a command  → recorded → author, target, permission → the handler → the result
 
-Only the dispatcher decides whether a command is permitted; handlers rely on it. A command that has
-a place in its thread (`bot.commands.thread_queue`) takes it when it is recorded. From then on later
-messages of the thread wait for it.
+The dispatcher checks the permissions in the table of commands; handlers rely on it, and a few check
+more. A command that has a place in its thread (`bot.commands.thread_queue`) takes it when it is
+recorded. From then on later messages of the thread wait for it.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class CommandDispatcher:
         if not _is_permitted(spec, roles, command.args.strip()):
             allowed = spec.roles_for(command.args.strip())
             return text_result(_denial_text(spec, roles, allowed, names_session=names_session))
-        if spec.target is not CommandTarget.NOTHING and await self._is_hidden(
+        if spec.target is not CommandTarget.NOTHING and await self._is_origin_hidden(
             user, thread_key, command
         ):
             return text_result(access_texts.NOT_VISIBLE)
@@ -272,7 +272,9 @@ class CommandDispatcher:
             return MAIN_ROLE
         return turn.message.options.role
 
-    async def _is_hidden(self, user: User, thread_key: ThreadKey | None, command: Command) -> bool:
+    async def _is_origin_hidden(
+        self, user: User, thread_key: ThreadKey | None, command: Command
+    ) -> bool:
         """True if the user sees the channel of the target but not the one the command came from.
 
         A button may be outdated or forged. Commands are also given in channels without the bot, but

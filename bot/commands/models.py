@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.commands import texts
 from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
-from bot.commands.registry import OWNERS, VERBOSITIES
+from bot.commands.registry import OWNER_OR_ADMIN, VERBOSITIES
 from bot.commands.session_state import running_turn
 from bot.commands.texts import models as model_texts
 from bot.domain.cards import Button, Card, CardItem, CommandResult, Select, text_result
@@ -256,7 +256,7 @@ def _can_choose(ctx: CommandContext, scope: Scope) -> bool:
     if scope is Scope.USER:
         return True
     if scope is Scope.THREAD:
-        return bool(OWNERS & ctx.access_roles)
+        return bool(OWNER_OR_ADMIN & ctx.access_roles)
     return ctx.is_admin
 
 

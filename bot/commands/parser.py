@@ -22,7 +22,7 @@ _MAX_COMMAND_CHARS: Final = 4_000
 _NEVER_MATCHES: Final = r"(?!)"
 _ANY_WORD: Final = r"\S{1,200}"
 _MODEL_LIKE: Final = r"(?=\S{0,199}[-0-9./:])\S{1,200}"
-"""A word that is in no language: `gpt-5`, `o3`, `llama3.2:1b`."""
+"""The pattern of a model's name, which no ordinary word matches: `gpt-5`, `o3`, `llama3.2:1b`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,8 @@ def parse_command(
 ) -> ParsedCommand | None:
     """The command in a text, or None.
 
-    `from_slash_command` is True if a slash command's text is searched for a command that has
-    another source only.
+    `from_slash_command` is True to parse by the rules of slash commands though `source` is
+    another one: it finds commands that only work elsewhere.
     """
     if len(text) > _MAX_COMMAND_CHARS:
         return None
@@ -75,7 +75,7 @@ def parse_message(message: Message, known: KnownNames) -> Command | Message:
     if message.trigger is Trigger.BOT_MENTION:  # bots ask, and give no commands
         return apply_role_prefix(message, known.roles)
     addressed = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
-    marked = message.text.startswith("!") and message.trigger is not Trigger.COMMAND
+    marked = message.text.startswith("!") and message.trigger is not Trigger.POSTED_QUESTION
     if message.trigger not in (Trigger.OVERHEARD, Trigger.BOT) and (addressed or marked):
         parsed = parse_command(message.text, known, CommandSource.MESSAGE)
         if parsed is not None and COMMANDS[parsed.name].uses_ids and message.command_text:

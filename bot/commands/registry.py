@@ -21,8 +21,8 @@ VIEWERS: Final = frozenset({_A, _O, _P, _M})
 """All users who see the channel."""
 PARTICIPANTS: Final = frozenset({_A, _O, _P})
 """Users who have posted in the thread."""
-OWNERS: Final = frozenset({_A, _O})
-"""The users responsible for the session."""
+OWNER_OR_ADMIN: Final = frozenset({_A, _O})
+"""The owner of the session and admins."""
 ADMINS: Final = frozenset({_A})
 
 TYPED_SOURCES: Final = frozenset({CommandSource.SLASH_COMMAND, CommandSource.MESSAGE})
@@ -150,7 +150,7 @@ _SPECS: Final = (
         usage="[s12]",
         args_pattern=_OPTIONAL_HANDLE,
         target=CommandTarget.SESSION,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         timing=CommandTiming.IN_ORDER,
         description="start a fresh session in this thread; `resume` restores the old one",
     ),
@@ -159,7 +159,7 @@ _SPECS: Final = (
         usage="<s12>",
         args_pattern=_OPTIONAL_HANDLE,
         target=CommandTarget.SESSION,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         role_overrides=((r"", VIEWERS),),
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
@@ -181,7 +181,7 @@ _SPECS: Final = (
         args_pattern=rf"(?:{{a_model}}|default|{_EFFORT})?(?: {_EFFORT})?"
         r"(?: ?for (?:me|channel|workspace))?",
         target=CommandTarget.THREAD,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         role_overrides=(
             (_MODEL_QUERY, VIEWERS),
             (r".*\bfor (?:channel|workspace)", ADMINS),
@@ -236,7 +236,7 @@ _SPECS: Final = (
     CommandSpec(
         name="rewind",
         target=CommandTarget.THREAD,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         sources=THREAD_SOURCES,
         timing=CommandTiming.IN_ORDER,
         description="forget the last reply, or the one whose menu you use and all after it",
@@ -316,7 +316,7 @@ _SPECS: Final = (
         name="delete",
         args_pattern=_HANDLE,
         target=CommandTarget.SESSION,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         sources=INTERACTIVE_SOURCES,
         admins_skip_visibility=True,
         in_help=False,
@@ -341,7 +341,7 @@ _SPECS: Final = (
     CommandSpec(
         name="keep",
         target=CommandTarget.THREAD,
-        allowed_roles=OWNERS,
+        allowed_roles=OWNER_OR_ADMIN,
         sources=frozenset({CommandSource.BUTTON}),
         in_help=False,
         timing=CommandTiming.IN_ORDER,

@@ -9,7 +9,7 @@ from typing import Final
 from bot.commands.branch import excerpt, last_entry
 from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.models import join_models
-from bot.commands.registry import OWNERS
+from bot.commands.registry import OWNER_OR_ADMIN
 from bot.commands.session_state import is_queued_after
 from bot.commands.texts import branch as branch_texts
 from bot.domain.cards import Button, Card, CommandResult, text_result
@@ -46,7 +46,8 @@ class RetryCommand(CommandGroup):
     async def retry(self, ctx: CommandContext) -> CommandResult:
         """Answer a turn again.
 
-        Later replies are forgotten with it. Only the owner may do that, and has to confirm it.
+        Later replies are forgotten with it. Only the owner or an admin may do that, after a
+        confirmation.
         """
         name = ctx.args.removeprefix(_CONFIRMED_FLAG).strip()
         model = await self._model_selector.resolve_model(name) if name else ""
@@ -60,7 +61,7 @@ class RetryCommand(CommandGroup):
         if refusal is not None:
             return refusal
         later = await self._count_later(ctx, turn, session)
-        if later and not ctx.access_roles & OWNERS:
+        if later and not ctx.access_roles & OWNER_OR_ADMIN:
             return text_result(branch_texts.RETRY_TRUNCATES.format(count=later))
         if later and not ctx.args.startswith(_CONFIRMED_FLAG):
             return _confirmation(turn, model, later)

@@ -41,7 +41,10 @@ def allowed_tools(config: SessionConfig) -> tuple[str, ...]:
 async def refuse_all(
     request: PermissionRequest, invocation: PermissionInvocation
 ) -> PermissionRequestResult:
-    """Refuse a permission request: the second barrier behind `available_tools`."""
+    """Refuse a permission request: the second barrier behind `allowed_tools`.
+
+    The bot's own tools never ask (`skip_permission` in `bot.copilot.file_tools`).
+    """
     log.warning(
         "permission refused: session=%s request=%s",
         invocation["session_id"],

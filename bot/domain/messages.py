@@ -74,7 +74,7 @@ class Trigger(StrEnum):
     OVERHEARD = "aside"
     """It is in a thread and addresses another user: never answered, but its author is a
     participant."""
-    COMMAND = "command"
+    POSTED_QUESTION = "command"
     """A slash command, a shortcut or a modal asked it; the bot itself posted the root message."""
     BOT = "bot"
     """Another bot wrote it in a thread; it is recorded only."""

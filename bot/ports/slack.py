@@ -25,7 +25,7 @@ class Reply(Protocol):
     """
 
     @property
-    def status_uncleared(self) -> bool:
+    def may_show_status(self) -> bool:
         """True if the reply is closed and its thread may still show that the bot works, because
         Slack did not clear the status in time. `Workspace.clear_status` then has to do it."""
         ...
@@ -66,7 +66,7 @@ class Workspace(Protocol):
         messages of this turn that were posted but not saved.
 
         Leaving the context closes what is still open and clears the status (see
-        `Reply.status_uncleared`). This takes at most 30 s and raises no `SlackError`.
+        `Reply.may_show_status`). This takes at most 30 s and raises no `SlackError`.
         """
         ...
 

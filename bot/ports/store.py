@@ -1,4 +1,7 @@
-"""Defines the store's interface for preferences, usage and audit, and the whole store."""
+"""Defines the store's interface for preferences, usage and audit, and the whole store.
+
+Every write is on disk (committed, fsynced) when its call returns. Every method raises `StoreError`.
+"""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ class InboxStore(Protocol):
         ...
 
     async def finish_turn(
-        self, turn: Turn, state: TurnState, *, status_uncleared: bool = False
+        self, turn: Turn, state: TurnState, *, may_show_status: bool = False
     ) -> bool:
         """End a turn: add its usage to the sums of its session, and close the parts of its reply.
 
-        `status_uncleared` says that its thread may still show a status
+        `may_show_status` says that its thread may still show a status
         (`IndicatorStore.stale_status_indicators`). False if the epoch is old; the caller must then
         not show anything.
         """

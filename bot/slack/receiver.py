@@ -96,7 +96,7 @@ class EventReceiver:
         self._idle.set()
         self.app = self._build_app()
 
-    async def deliver(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
+    async def receive(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
         """Take one delivery, whose sender was verified. Only status 200 means that it is accepted.
 
         Never raises: a malformed payload is acknowledged, as Slack would only repeat it.

@@ -1,4 +1,4 @@
-"""Defines the texts for users outside of threads: commands, modals, the Home tab, prompts."""
+"""Defines the texts that Slack surfaces show: commands, modals, the Home tab, long replies."""
 
 from __future__ import annotations
 

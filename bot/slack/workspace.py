@@ -91,7 +91,7 @@ class SlackWorkspace:
             try:
                 await reply.close()
             finally:
-                reply.status_uncleared = not await status.clear(deadline - self._clock.monotonic())
+                reply.may_show_status = not await status.clear(deadline - self._clock.monotonic())
 
     def _track_unfinished(self, turn: Turn, *, complete: bool) -> None:
         if turn.id in self._unfinished_turns:

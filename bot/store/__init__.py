@@ -1,4 +1,4 @@
-"""The store: accepted messages, turns, sessions, and what belongs to them."""
+"""The store of messages, turns and sessions; `open_store` opens the one in SQLite."""
 
 from bot.store.sqlite.store import open_store
 

@@ -42,7 +42,7 @@ PARTICIPANTS_TRIES = 3
 """Number of requests for the participants of a thread."""
 PARTICIPANTS_PAUSE_SECONDS = 1.0
 """Interval before the second request, in seconds; doubled with each one."""
-RECORD_TRIES = 8
+RECORD_RETRIES = 8
 """Number of retries to record a result."""
 RECORD_PAUSE_SECONDS = 0.1
 """Interval before the first retry, in seconds; doubled with each one. The database has about 25 s
@@ -123,7 +123,7 @@ class TurnProcessor:
 
     async def _rejection_text(self, message: Message) -> str:
         """The reason why a message is not answered, or an empty string."""
-        return await self._admission.refusal_for(message) or invalid_message_text(
+        return await self._admission.denial_for_message(message) or invalid_message_text(
             message, max_chars=self._max_message_chars
         )
 
@@ -217,7 +217,7 @@ class TurnProcessor:
     async def _record_result(self, turn: Turn, result: TurnResult) -> bool:
         """Record the result. Raises `StoreError` if the database does not come back."""
         pause = RECORD_PAUSE_SECONDS
-        for _ in range(RECORD_TRIES):
+        for _ in range(RECORD_RETRIES):
             try:
                 return await self._store.record_result(turn, result)
             except StoreError as error:
@@ -230,6 +230,6 @@ class TurnProcessor:
         """End a turn whose reply is closed."""
         if state is None:
             return False
-        ended = await self._store.finish_turn(turn, state, status_uncleared=reply.status_uncleared)
+        ended = await self._store.finish_turn(turn, state, may_show_status=reply.may_show_status)
         log.info("turn ended: state=%s", state)
         return ended

@@ -50,7 +50,7 @@ class _TurnRun:
     buffer: AnswerBuffer = field(default_factory=AnswerBuffer)
     started: bool = False
     """True once the prompt may be sent; the turn is then no longer requeued for an earlier one."""
-    is_retry: bool = False
+    is_second_attempt: bool = False
     """True while the prompt is sent once more, after the runtime died."""
 
     def make_result(self, state: TurnState, note: str = "") -> TurnResult:
@@ -162,7 +162,7 @@ class TurnResponder:
             if run.active_prompts.stop_requested:
                 return True
             log.warning("runtime failed during the turn, retrying: reason=%s", error)
-        run.is_retry = True
+        run.is_second_attempt = True
         run.buffer.discard_all()
         run.reply.replace("")
         return await self._ask_session(run, await self._store.ensure_session(run.turn))
@@ -225,7 +225,7 @@ class TurnResponder:
             if active_prompts.stop_requested:
                 return True
             record = await self._truncate_from_turn(retried_id, record, session)
-        if turn.epoch > 1 or run.is_retry:
+        if turn.epoch > 1 or run.is_second_attempt:
             record = await self._truncate_from_turn(turn.id, record, session)
         prompt = await build_prompt(record)
         with active_prompts.track(session):

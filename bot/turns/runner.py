@@ -234,7 +234,7 @@ class TurnRunner:
             text = error.user_message if isinstance(error, BotError) else BotError.user_message
             await self._notices.notify_author_and_wait(turn.message, text)
         # It is unknown here whether the status was cleared.
-        await self._store.finish_turn(turn, TurnState.FAILED, status_uncleared=True)
+        await self._store.finish_turn(turn, TurnState.FAILED, may_show_status=True)
 
 
 async def _run_handler(

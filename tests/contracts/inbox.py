@@ -197,7 +197,7 @@ class TwoPersonThreadContract:
         assert (await store.accept_message(follow_up)).status is AcceptStatus.OVERHEARD
 
     @pytest.mark.parametrize(
-        "trigger", [Trigger.MENTION, Trigger.DIRECT, Trigger.COMMAND, Trigger.REPLY_ACTION]
+        "trigger", [Trigger.MENTION, Trigger.DIRECT, Trigger.POSTED_QUESTION, Trigger.REPLY_ACTION]
     )
     async def test_what_is_meant_for_the_bot_always_makes_a_turn(
         self, store: Store, trigger: Trigger
@@ -211,8 +211,8 @@ class TwoPersonThreadContract:
         started = make_message(1)
         joined = make_message(3, root=2)
         direct = make_message(5, root=4, trigger=Trigger.DIRECT, direct=True)
-        command = make_message(6, trigger=Trigger.COMMAND)
-        about_a_message = make_message(8, root=7, trigger=Trigger.COMMAND)
+        command = make_message(6, trigger=Trigger.POSTED_QUESTION)
+        about_a_message = make_message(8, root=7, trigger=Trigger.POSTED_QUESTION)
         known = {}
         for message in (started, joined, direct, command, about_a_message):
             await store.accept_message(message)

@@ -69,7 +69,7 @@ class IndicatorContract:
         async with opened() as store:
             await scheduled(store, 1)
             turn = await claimed(store)
-            await store.finish_turn(turn, TurnState.DONE, status_uncleared=True)
+            await store.finish_turn(turn, TurnState.DONE, may_show_status=True)
         async with opened() as store:
             (left,) = await store.stale_status_indicators(0)
             assert left.message == turn.message
@@ -101,7 +101,7 @@ class IndicatorContract:
     ) -> None:
         for second in range(1, 103):
             await store.accept_message(make_message(second))
-            await store.finish_turn(await claimed(store), TurnState.DONE, status_uncleared=True)
+            await store.finish_turn(await claimed(store), TurnState.DONE, may_show_status=True)
         first = await store.stale_status_indicators(0)
         then = await store.stale_status_indicators(first[-1].id)
         assert [turn.message.ts for turn in (*first, *then)] == [ts_at(n) for n in range(1, 103)]

@@ -59,7 +59,7 @@ class OutOfOrderContract:
             status=AcceptStatus.DUPLICATE
         )
 
-    @pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.COMMAND])
+    @pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.POSTED_QUESTION])
     async def test_in_the_usual_case_nothing_is_to_be_taken_in_again(
         self, store: Store, clock: ManualClock, trigger: Trigger
     ) -> None:

@@ -49,7 +49,7 @@ class PendingQuestionContract:
     async def test_what_has_become_a_message_is_not_asked_again(self, store: Store) -> None:
         """Also if the bot died before it could delete the question."""
         await store.save_question(QUESTION)
-        message = make_message(1, event_id=QUESTION.event_id, trigger=Trigger.COMMAND)
+        message = make_message(1, event_id=QUESTION.event_id, trigger=Trigger.POSTED_QUESTION)
         assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED
         assert await store.pending_questions() == ()
         assert not await store.save_question(QUESTION)

@@ -60,7 +60,7 @@ class PreferenceContract:
         follow_up = make_message(2, root=1, trigger=trigger)
         assert await store.accept_message(follow_up) == AcceptResult(status=AcceptStatus.OVERHEARD)
         for second, called in enumerate(
-            (Trigger.MENTION, Trigger.COMMAND, Trigger.REPLY_ACTION), 3
+            (Trigger.MENTION, Trigger.POSTED_QUESTION, Trigger.REPLY_ACTION), 3
         ):
             message = make_message(second, root=1, trigger=called)
             assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED

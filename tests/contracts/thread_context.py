@@ -148,7 +148,9 @@ class ThreadContextContract:
 
     async def test_a_question_by_command_is_of_who_asked_it(self, store: Store) -> None:
         """Until the session is prompted with it, and not from a session that it replaces."""
-        await replied(store, make_message(1, trigger=Trigger.COMMAND, text="Which one?"), 1.1)
+        await replied(
+            store, make_message(1, trigger=Trigger.POSTED_QUESTION, text="Which one?"), 1.1
+        )
         main = await current(store, HERE)
         assert (await known_messages(store, main)).posted_questions == {}
         await replied(

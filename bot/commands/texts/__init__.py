@@ -6,9 +6,11 @@ from typing import Final
 
 # Refusals ----------------------------------------------------------------------------------------
 
-NO_SUCH_SESSION: Final = "I can't find that session. `sessions` lists yours."
-NOT_YOURS: Final = "Only the owner of this session or an admin can `{command}` here."
-NOT_PARTICIPANT: Final = "Post in this thread first, then you can `{command}` here."
+NO_SUCH_SESSION: Final = "I can't find that session. `!sessions` lists yours."
+NOT_YOURS: Final = "Only the owner of this session or an admin can use `{command}` here."
+NOT_PARTICIPANT: Final = (
+    "Post in this thread first, then you can use `{command}` here. Commands don't count as posts."
+)
 ADMINS_ONLY: Final = "Only Threadpilot admins can do that."
 OUTDATED: Final = "This button has expired."
 ONLY_IN_THREADS: Final = "`{command}` works in a thread. Open one and send `!{command}`."

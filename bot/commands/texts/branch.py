@@ -71,7 +71,7 @@ COMPARE_SYNTAX: Final = (
 )
 NO_QUESTION: Final = "What should I ask them? Write your question after the models' names."
 ASKS_SEVERAL: Final = "{name} asks {count} models: {question}"
-NO_SUCH_COMPARISON: Final = "That comparison is over, so you can't vote any more."
+NO_SUCH_COMPARISON: Final = "That comparison is no longer available."
 VOTED: Final = "Your vote for {label} counts. You can change it until the models are shown."
 VOTED_OPEN: Final = "Your vote for {label} counts."
 NO_VOTE: Final = "The models are shown already, so voting is closed."

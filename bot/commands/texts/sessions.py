@@ -168,7 +168,7 @@ TRANSCRIPT_OMITTED: Final = "Left out: the oldest {turns}"
 
 # A side question ---------------------------------------------------------------------------------
 
-ASK_NOTHING: Final = "There's no question yet. Try `ask what is Python?`."
+ASK_NOTHING: Final = "There's no question yet. Try `!ask what is Python?`."
 ASK_TOO_LONG: Final = "A side question can have {most} characters; this one has {length}."
 ASK_ONE_AT_A_TIME: Final = "I'm still answering your last side question. One at a time, please."
 ASK_PAUSED: Final = "I'm paused, so I can't take side questions. Questions in a thread are queued."

@@ -254,7 +254,9 @@ class CommandRunner:
             if result.silent:
                 return
             if result.public and command.thread is not None:
-                await self._post_in_thread(command, command.thread, result.card, is_retry=tries > 1)
+                await self._post_in_thread(
+                    command, command.thread, result.card, is_redelivery=tries > 1
+                )
             else:
                 await self._post_ephemeral(command, result)
 
@@ -311,13 +313,13 @@ class CommandRunner:
         return deliver
 
     async def _post_in_thread(
-        self, command: Command, thread: ThreadKey, card: Card, *, is_retry: bool
+        self, command: Command, thread: ThreadKey, card: Card, *, is_redelivery: bool
     ) -> None:
         """Post into the thread once: on a retry the card may be posted already."""
         after = (
             command.ts if TS_PATTERN.fullmatch(command.ts) else f"{self._clock.now() - 3_600:.6f}"
         )
-        if not (is_retry and await self._publisher.is_posted(thread, command.key, after)):
+        if not (is_redelivery and await self._publisher.is_posted(thread, command.key, after)):
             await self._publisher.post(thread, card, command_key=command.key)
 
     async def _post_ephemeral(self, command: Command, result: CommandResult) -> None:

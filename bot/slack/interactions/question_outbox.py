@@ -150,7 +150,7 @@ class QuestionOutbox:
             user=question.user,
             user_team=question.user_team,
             text=question.text,
-            trigger=Trigger.COMMAND,
+            trigger=Trigger.POSTED_QUESTION,
             direct=question.channel.startswith("D"),
         )
         if not await self._deliver(message):

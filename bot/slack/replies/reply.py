@@ -58,8 +58,8 @@ class SlackReply:
         self._last_error: SlackCallError | None = None
         self.is_complete = False
         """Whether `finish` has shown the answer. If not, the thread's content is not known."""
-        self.status_uncleared = True
-        """`Reply.status_uncleared`, set by the workspace when it clears the status."""
+        self.may_show_status = True
+        """`Reply.may_show_status`, set by the workspace when it clears the status."""
         self._writer = asyncio.create_task(self._write_loop(), name="reply")
         self._writer.add_done_callback(lambda _: self._done.set())
 

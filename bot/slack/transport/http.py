@@ -194,7 +194,7 @@ class HttpTransport:
             for name, value in request.headers.items()
             if name.lower().startswith("x-slack-retry-") and value
         }
-        return await to_aiohttp_response(await receiver.deliver(body, retry_headers))
+        return await to_aiohttp_response(await receiver.receive(body, retry_headers))
 
     def _reject_unsigned(self) -> web.Response:
         self._warn_throttled("request refused: not signed by Slack")

@@ -155,7 +155,7 @@ class SocketConnection(SocketModeClient):
 
     async def _handle_event(self, body: Json, envelope_id: object) -> None:
         """Deliver an event and acknowledge it if it was accepted; otherwise Slack repeats it."""
-        response = await self._receiver.deliver(body)
+        response = await self._receiver.receive(body)
         if response.status != 200:
             sdk_log.info("event not acknowledged: status=%d", response.status)
             return
@@ -169,7 +169,7 @@ class SocketConnection(SocketModeClient):
     ) -> None:
         """Deliver a request and acknowledge it if it was accepted; otherwise Slack repeats it."""
         headers = {name: str(value) for name, value in (build_headers(req) or {}).items()}
-        response = await self._receiver.deliver(req.payload, headers)
+        response = await self._receiver.receive(req.payload, headers)
         await send_async_response(client, req, response, self._clock.now())
 
     async def _handle_message(

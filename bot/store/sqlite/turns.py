@@ -181,19 +181,19 @@ class TurnQueries(Queries):
         return _updates_row(database, _RECORD_RESULT, values)
 
     async def finish_turn(
-        self, turn: Turn, state: TurnState, *, status_uncleared: bool = False
+        self, turn: Turn, state: TurnState, *, may_show_status: bool = False
     ) -> bool:
-        finished = await self._finish_turn(turn, state, status_uncleared=status_uncleared)
+        finished = await self._finish_turn(turn, state, may_show_status=may_show_status)
         if finished:
             self._telemetry.record_turn_ended(turn, state)
         return finished
 
     @write
     def _finish_turn(
-        self, database: sqlite3.Connection, turn: Turn, state: TurnState, *, status_uncleared: bool
+        self, database: sqlite3.Connection, turn: Turn, state: TurnState, *, may_show_status: bool
     ) -> bool:
         now = self._clock.now()
-        values = {"state": _require_final(state), "now": now, "status_left": status_uncleared}
+        values = {"state": _require_final(state), "now": now, "status_left": may_show_status}
         ended = fetch_all(database, _FINISH_TURN, {**_claim_values(turn), **values})
         if not ended:
             return False

@@ -52,7 +52,7 @@ async def test_a_command_in_another_workspace_does_not_run(
     body: dict[str, Any],
 ) -> None:
     async with operated() as (intake, dispatcher):
-        answer = await intake.deliver(body)
+        answer = await intake.receive(body)
     assert (answer.status, answer.body) == (200, "")
     assert dispatcher.recorded == []
 
@@ -67,14 +67,14 @@ async def test_a_command_in_another_workspace_does_not_run(
 )
 async def test_nothing_is_asked_for_another_workspace(body: dict[str, Any]) -> None:
     async with operated() as (intake, _):
-        answer = await intake.deliver(body)
+        answer = await intake.receive(body)
     assert (answer.status, answer.body) == (200, "")
 
 
 async def test_a_command_in_this_workspace_runs() -> None:
     async with operated() as (intake, dispatcher):
-        await intake.deliver(ours(COMMAND, trigger_id="1"))
-        await intake.deliver(ours(BUTTON_PRESS, trigger_id="2"))
+        await intake.receive(ours(COMMAND, trigger_id="1"))
+        await intake.receive(ours(BUTTON_PRESS, trigger_id="2"))
         await dispatcher.wait_until(lambda dispatcher: len(dispatcher.recorded) == 2)
 
 
@@ -82,11 +82,11 @@ async def test_users_of_other_workspaces_operate_the_bot_in_a_shared_channel() -
     """The access rules decide about such a user, who is notified."""
     eve = {"id": "UEVE", "team_id": OTHER}
     async with operated() as (intake, dispatcher):
-        await intake.deliver(ours(BUTTON_PRESS, user=eve))
+        await intake.receive(ours(BUTTON_PRESS, user=eve))
         await dispatcher.wait_until(
             lambda dispatcher: [recorded.user for recorded in dispatcher.recorded] == ["UEVE"]
         )
         # For a modal, `team` is the workspace of its user.
         view = VIEW | {"app_installed_team_id": IDENTITY.team, "private_metadata": ""}
-        answer = await intake.deliver(ours(SUBMISSION, view=view, user=eve, team={"id": OTHER}))
+        answer = await intake.receive(ours(SUBMISSION, view=view, user=eve, team={"id": OTHER}))
     assert slack_texts.WENT_WRONG in answer.body

@@ -269,7 +269,7 @@ async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payl
     """Never an exception, and Slack repeats only what could not be recorded: a malformed payload
     would be repeated without end."""
     background, receiver = BackgroundTasks(), RecordingReceiver()
-    answer = await event_receiver_for(receiver, background).deliver(payload)
+    answer = await event_receiver_for(receiver, background).receive(payload)
     assert answer.status in ((200,) if payload.get("type") == "event_callback" else (200, 500))
     await background.close(0)
 
@@ -279,7 +279,7 @@ async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payl
 async def test_any_interaction_is_answered(payload: Any) -> None:
     """Slack repeats none of them; a malformed one may show an error to its user."""
     background, receiver = BackgroundTasks(), RecordingReceiver()
-    answer = await event_receiver_for(receiver, background).deliver(payload)
+    answer = await event_receiver_for(receiver, background).receive(payload)
     assert answer.status in (200, 500)
     assert receiver.messages == []
     await background.close(0)

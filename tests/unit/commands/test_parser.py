@@ -142,7 +142,9 @@ def test_without_a_mention_only_the_mark_makes_a_command() -> None:
     assert command_in("!reset", Trigger.FOLLOW_UP) is not None
 
 
-@pytest.mark.parametrize("trigger", [Trigger.OVERHEARD, Trigger.COMMAND, Trigger.REPLY_ACTION])
+@pytest.mark.parametrize(
+    "trigger", [Trigger.OVERHEARD, Trigger.POSTED_QUESTION, Trigger.REPLY_ACTION]
+)
 def test_a_message_for_others_or_by_another_trigger_is_no_command(trigger: Trigger) -> None:
     assert command_in("reset", trigger) is None
     if trigger is not Trigger.REPLY_ACTION:

@@ -37,7 +37,7 @@ async def left_behind(store: Store, second: float = 1) -> None:
     await store.accept_message(make_message(second))
     turn = (await store.claim()).turn
     assert turn is not None
-    await store.finish_turn(turn, TurnState.DONE, status_uncleared=True)
+    await store.finish_turn(turn, TurnState.DONE, may_show_status=True)
 
 
 async def a_marked_one_ends(world: InboxFixture) -> None:

@@ -86,7 +86,7 @@ async def test_a_question_by_command_gets_a_thread_of_its_own(bot: GatewayFixtur
     message = await received(bot)
     (root,) = await bot.outside.messages(GENERAL)
     assert root["text"] == "<@UALICE> asks:\n> what is @channel &amp; a &lt;payload&gt;?"
-    assert message.trigger is Trigger.COMMAND
+    assert message.trigger is Trigger.POSTED_QUESTION
     assert message.event_id.startswith("command-")
     assert (message.ts, message.thread.root_ts) == (root["ts"], root["ts"])
     assert (message.user, message.user_team, message.thread.team) == ("UALICE", TEAM, TEAM)
@@ -268,7 +268,7 @@ async def test_the_button_opens_a_modal_whose_question_is_asked(bot: GatewayFixt
     message = await received(bot)
     (root,) = await bot.outside.messages(GENERAL)
     assert root["text"] == "<@UALICE> asks:\n> two\n> lines"
-    assert (message.text, message.trigger) == ("two\nlines", Trigger.COMMAND)
+    assert (message.text, message.trigger) == ("two\nlines", Trigger.POSTED_QUESTION)
     assert message.event_id == f"command-{view}"
 
 
@@ -311,9 +311,9 @@ async def test_the_shortcut_asks_about_a_message_in_its_thread(bot: GatewayFixtu
     view = view_id(await opened_view(bot.outside))
     await bot.outside.act("views.submit", ALICE, view_id=view, state=filled("Is this nice?"))
     await bot.receiver.wait_until(
-        lambda receiver: any(m.trigger is Trigger.COMMAND for m in receiver.messages)
+        lambda receiver: any(m.trigger is Trigger.POSTED_QUESTION for m in receiver.messages)
     )
-    message = next(m for m in bot.receiver.messages if m.trigger is Trigger.COMMAND)
+    message = next(m for m in bot.receiver.messages if m.trigger is Trigger.POSTED_QUESTION)
     assert message.thread.root_ts == root
     question, _, quoted = message.text.rpartition("\n")
     assert question.startswith("Is this nice?\n\n")
@@ -336,9 +336,9 @@ async def test_a_quoted_message_calls_the_bot_by_its_name(bot: GatewayFixture) -
     assert identity.user not in json.dumps(opened["arguments"])
     await bot.outside.act("views.submit", ALICE, view_id=view_id(opened), state=filled("Why?"))
     await bot.receiver.wait_until(
-        lambda receiver: any(m.trigger is Trigger.COMMAND for m in receiver.messages)
+        lambda receiver: any(m.trigger is Trigger.POSTED_QUESTION for m in receiver.messages)
     )
-    message = next(m for m in bot.receiver.messages if m.trigger is Trigger.COMMAND)
+    message = next(m for m in bot.receiver.messages if m.trigger is Trigger.POSTED_QUESTION)
     data = json.loads(message.text.rpartition("\n")[2])
     assert data["text"] == "@threadpilot is asked by @UCAROL, @threadpilot"
 

@@ -67,7 +67,7 @@ async def test_of_sixty_answers_at_once_none_shows_work_when_it_is_over() -> Non
                     reply.append(f"{number}:{word} ")
                     await clock.sleep(3.0)
                 await reply.finish(f"{number}: the end")
-            left.append(reply.status_uncleared)
+            left.append(reply.may_show_status)
 
         answers = [asyncio.create_task(answer(number)) for number in range(60)]
         await bot.wait_until_delivered(answers, clock, most_seconds=600)
@@ -86,7 +86,7 @@ async def test_a_status_that_slack_would_not_take_back_for_minutes_is_left_for_l
             await wait_until(lambda: set_to(bot), "the thread shows work")
             await bot.fault(SET, "500", times=1_000)
             await reply.finish("Done.")
-        assert reply.status_uncleared
+        assert reply.may_show_status
         assert await bot.texts(turn) == ["Done."]
         await until_tried(bot, turn)
         await bot.no_faults()
@@ -114,7 +114,7 @@ async def test_a_status_that_is_left_is_not_taken_from_the_next_answer_of_its_th
             await wait_until(lambda: set_to(bot), "the thread shows work")
             assert not await bot.workspace.clear_status(turn.message.thread)
             await reply.finish("Done.")
-    assert reply.status_uncleared is False
+    assert reply.may_show_status is False
 
 
 async def test_a_status_that_arrives_after_it_was_cleared_is_cleared_again(
@@ -130,7 +130,7 @@ async def test_a_status_that_arrives_after_it_was_cleared_is_cleared_again(
             await wait_until(lambda: given_up(clock), "the call is given up")
             await reply.finish("Done.")
         assert await set_to(bot) == ["active"]
-        assert reply.status_uncleared
+        assert reply.may_show_status
         await bot.outside.advance(20)
         await wait_until(lambda: delay_calls(bot), "the status comes")
         assert not await bot.workspace.clear_status(turn.message.thread), "more may come"
@@ -212,7 +212,7 @@ async def test_after_a_kill_the_next_answer_clears_the_old_status(
             monkeypatch.setattr(status, "START_DELAY_SECONDS", 0.5)
             async with bot.workspace.open_reply(rerun_of(turn), SEVERAL) as reply:
                 await reply.finish("I was restarted.")
-            assert not reply.status_uncleared
+            assert not reply.may_show_status
             assert await set_to(bot) == ["processing", "active"]
         assert await working(bot, turn) == []
 
@@ -258,7 +258,7 @@ async def test_statuses_that_were_left_go_before_new_ones() -> None:
             while not leaving.done():
                 await clock.advance(1.0)
                 await asyncio.sleep(0.01)
-            assert all(reply.status_uncleared for reply in replies)
+            assert all(reply.may_show_status for reply in replies)
         await bot.no_faults()
         await clock.advance(61)
         await bot.outside.advance(120)
