@@ -26,10 +26,10 @@ from bot.slack.cards.publisher import SlackCardPublisher
 from bot.slack.events.backfill import Backfill, Json
 from bot.slack.events.gaps import GapMonitor, OutOfOrderFilter
 from bot.slack.identity import BotIdentity, fetch_identity
-from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
 from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
+from bot.slack.interactions.question_service import QuestionService
 from bot.slack.receiver import Callbacks, EventReceiver, Transport
 from bot.slack.thread_history import SlackThreadHistory
 from bot.slack.users import SlackUsers

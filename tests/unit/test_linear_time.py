@@ -54,7 +54,6 @@ from bot.slack.formatting.sanitize import (
     truncate_escaped,
 )
 from bot.slack.identity import BotIdentity
-from bot.slack.interactions.ask import question_message
 from bot.slack.interactions.modals import about_modal
 from bot.slack.interactions.payloads import (
     QuestionTarget,
@@ -63,6 +62,7 @@ from bot.slack.interactions.payloads import (
     parse_slash_command,
     parse_submission,
 )
+from bot.slack.interactions.question_service import question_message
 from bot.slack.replies.splitter import PartText, Splitter, find_open_fence, starts_fence
 from bot.slack.replies.text import ReplyText
 from bot.slack.thread_history import message_text

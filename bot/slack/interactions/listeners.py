@@ -27,7 +27,6 @@ from bot.slack.api.ephemeral import post_ephemeral, respond, responder_for
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.home_tab import HomeTabPublisher
 from bot.slack.identity import BotIdentity
-from bot.slack.interactions.ask import Question, QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.modals import about_modal, question_modal
 from bot.slack.interactions.payloads import (
@@ -43,6 +42,7 @@ from bot.slack.interactions.payloads import (
     parse_slash_command,
     parse_submission,
 )
+from bot.slack.interactions.question_service import Question, QuestionService
 from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Final
 from bot.slack import manifest, texts
 from bot.slack.api.blocks import Block, actions_block, context_block, plain_text, section_block
 from bot.slack.formatting.mrkdwn import escape
-from bot.slack.interactions.ask import MAX_QUESTION_CHARS
 from bot.slack.interactions.payloads import QuestionTarget
+from bot.slack.interactions.question_service import MAX_QUESTION_CHARS
 
 _MAX_SECTION_CHARS: Final = 3_000
 

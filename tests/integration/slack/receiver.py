@@ -22,10 +22,10 @@ from bot.slack.cards.home_tab import HomeTabPublisher
 from bot.slack.events.parser import DeletedEvent, EditedEvent, HomeOpenedEvent, StoppedEvent
 from bot.slack.gateway import build_adapters
 from bot.slack.identity import BotIdentity
-from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
 from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
+from bot.slack.interactions.question_service import QuestionService
 from bot.slack.receiver import Callbacks, EventReceiver
 from bot.tasks import BackgroundTasks
 from tests.integration.slack.interactions.command_runner import Recorder

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from bot.slack import manifest
 from bot.slack import texts as slack_texts
-from bot.slack.interactions.ask import MAX_QUESTION_CHARS, question_message
 from bot.slack.interactions.modals import about_modal, ask_button, question_modal
 from bot.slack.interactions.payloads import (
     MAX_QUOTED_CHARS,
@@ -23,6 +22,7 @@ from bot.slack.interactions.payloads import (
     parse_slash_command,
     parse_submission,
 )
+from bot.slack.interactions.question_service import MAX_QUESTION_CHARS, question_message
 from tests.integration.slack.receiver import IDENTITY
 
 LIVE = re.compile(r"<[@!#]|<https?:")

@@ -22,7 +22,6 @@ from bot.ports import Clock, PendingQuestionStore, Store
 from bot.slack import texts as slack_texts
 from bot.slack.gateway import build_adapters
 from bot.slack.identity import fetch_identity
-from bot.slack.interactions.ask import Question, QuestionService
 from bot.slack.interactions.payloads import Actor, QuestionTarget
 from bot.slack.interactions.question_outbox import (
     MAX_AGE_SECONDS,
@@ -30,6 +29,7 @@ from bot.slack.interactions.question_outbox import (
     PostRejected,
     QuestionOutbox,
 )
+from bot.slack.interactions.question_service import Question, QuestionService
 from bot.store import open_store
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.tasks import BackgroundTasks
