@@ -199,7 +199,7 @@ class CommandDispatcher:
     async def _authorize_and_run(self, command: Command) -> CommandResult:
         spec = COMMANDS.get(command.name)
         if spec is None or command.source not in spec.sources:
-            return text_result(texts.OUTDATED)
+            return text_result(texts.OLD_BUTTON)
         user = await self._access.fetch_user(command.user)
         admin_status = await self._access.admin_status(user)
         for channel in _channels_of(command) or [""]:
@@ -213,7 +213,7 @@ class CommandDispatcher:
             and command.thread is None
             and command.source is CommandSource.MESSAGE
         ):
-            return text_result(texts.OUTDATED)
+            return text_result(texts.OLD_BUTTON)
         ctx = await self._build_context(command, spec, user, admin_status)
         if isinstance(ctx, CommandResult):
             return ctx

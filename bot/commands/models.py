@@ -106,7 +106,7 @@ class ModelCommands(CommandGroup):
             await self._save_preference(user, Scope.USER, user, PreferenceKind.VERBOSITY, verbosity)
             return text_result(model_texts.SET_VERBOSITY[value])
         if setting != "model" or not value:
-            return text_result(texts.OUTDATED)
+            return text_result(texts.OLD_BUTTON)
         name: str | None = ""
         if value != DEFAULT:
             name = await self._model_selector.resolve_model(value)

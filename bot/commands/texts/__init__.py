@@ -12,7 +12,7 @@ NOT_PARTICIPANT: Final = (
     "Post in this thread first, then you can use `{command}` here. Commands don't count as posts."
 )
 ADMINS_ONLY: Final = "Only Threadpilot admins can do that."
-OUTDATED: Final = "This button has expired."
+OLD_BUTTON: Final = "This button has expired."
 ONLY_IN_THREADS: Final = "`{command}` works in a thread. Open one and send `!{command}`."
 TOOK_TOO_LONG: Final = "That took too long, so I stopped. Please check how far it got."
 TOO_MANY: Final = "I'm still busy with your earlier commands. Please try again in a minute."

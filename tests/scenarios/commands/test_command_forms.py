@@ -146,7 +146,7 @@ async def test_by_a_button(bots: Bots, slack: ScenarioClient) -> None:
             blocks=command_button(name, args),
         )
         if CommandSource.BUTTON not in COMMANDS[name].sources:
-            expected = texts.OUTDATED
+            expected = texts.OLD_BUTTON
         giving = slack.press("bob", GENERAL, posted["ts"], "order:any:0")
         await run_command(slack, ts, giving, expected)
 
@@ -160,7 +160,7 @@ async def test_on_the_home_tab(bots: Bots, slack: ScenarioClient) -> None:
         view = (await slack.as_app("views.publish", user_id="UBOB", view=page))["view"]
         await slack.press_command_at_home("bob", view, name)
         if CommandSource.HOME_TAB not in COMMANDS[name].sources:
-            expected = texts.OUTDATED
+            expected = texts.OLD_BUTTON
         await slack.wait_for_home_tab_text("bob", expected)
 
 

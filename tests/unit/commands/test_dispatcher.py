@@ -174,7 +174,7 @@ async def test_a_source_that_a_command_does_not_have_is_refused(
         assert len(executed.contexts) == 1
     else:
         assert executed.contexts == []
-        assert result.card.text == texts.OUTDATED
+        assert result.card.text == texts.OLD_BUTTON
 
 
 # Refusal texts -----------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ async def test_a_source_that_a_command_does_not_have_is_refused(
         ("delete s999", ADA, texts.NO_SUCH_SESSION),
         ("help", GUS, access_texts.GUEST),
         ("help", EVE, access_texts.EXTERNAL_USER),
-        ("abracadabra", ALICE, texts.OUTDATED),
+        ("abracadabra", ALICE, texts.OLD_BUTTON),
     ],
 )
 async def test_a_refusal_gives_the_reason_and_reveals_no_hidden_channel(

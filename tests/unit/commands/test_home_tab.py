@@ -419,4 +419,4 @@ async def test_while_the_database_is_in_trouble_the_page_says_so(tmp_path: Path)
         model_texts.HELLO,
         StoreError.user_message,
     ]
-    assert texts.OUTDATED not in str(cards)
+    assert texts.OLD_BUTTON not in str(cards)

@@ -472,7 +472,7 @@ async def test_the_length_of_answers_is_set_from_the_home_tab(world: PreferenceF
 )
 async def test_what_an_old_home_tab_sets_does_nothing(world: PreferenceFixture, text: str) -> None:
     result = await world.run_command(text, by=ALICE, form=CommandSource.HOME_TAB, channel="")
-    assert result.card.text in (texts.OUTDATED, model_texts.NO_SUCH_MODEL.format(name="gone"))
+    assert result.card.text in (texts.OLD_BUTTON, model_texts.NO_SUCH_MODEL.format(name="gone"))
     assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
