@@ -290,7 +290,7 @@ async def test_there_is_nothing_to_fork_before_the_first_answer(
 ) -> None:
     await bots.start()
     ts = await slack.say("alice", GENERAL, "hello everybody")
-    assert "nothing in this session" in await slack.ephemeral_after_message(
+    assert "nothing to fork" in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "@threadpilot fork"
     )
     assert model.requests == []
