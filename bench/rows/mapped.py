@@ -175,7 +175,7 @@ async def _look_ups(compared: _Compared, took: float) -> list[Row]:
     return [
         await compared.row(
             "look-up",
-            "a message's thread and the people in it",
+            "a message's thread and the users in it",
             f"one of {few} threads",
             _thread,
             LOOK_UPS,
