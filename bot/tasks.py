@@ -87,11 +87,14 @@ class BackgroundTasks:
         try:
             async with asyncio.timeout(self._timeout):
                 await work
-        except (BotError, TimeoutError) as error:
+        except BotError as error:
             level = logging.INFO if self._optional else logging.WARNING
-            log.log(level, "task failed: name=%s reason=%s", name, str(error) or "timed out")
-        except Exception:
-            log.exception("task failed: name=%s", name)
+            log.log(level, "task failed: name=%s reason=%s", name, error)
+        except Exception as error:
+            if self._optional and isinstance(error, TimeoutError):
+                log.info("task failed: name=%s reason=timed out", name)
+            else:  # with the place where it hung or failed
+                log.exception("task failed: name=%s", name)
 
 
 async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
@@ -105,10 +108,12 @@ async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float | No
 
 
 async def first_completed(*waits: Coroutine[object, object, object]) -> None:
-    """Wait until one of the coroutines ends; the others are cancelled."""
+    """Wait until one of the coroutines ends; the others are cancelled. Raises what it raised."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
     finally:
         for task in tasks:
             task.cancel()

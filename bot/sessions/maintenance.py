@@ -46,6 +46,8 @@ _MAX_PAGES: Final = 20
 STOP_TIMEOUT_SECONDS: Final = 10.0
 """Timeout, in seconds, for cancelled work to end on leaving."""
 
+_OLD_COMPARISONS: Final = "comparisons of which no answer was kept"
+"""The target in the audit log, which stores it: it stays as it is."""
 AUDIT_ACTOR: Final = ""
 """The actor in the audit log; empty for the bot itself."""
 AUDIT_ACTION: Final = "retention"
@@ -190,7 +192,7 @@ class Maintenance:
         """Delete old copies made for a comparison in which another answer, or none, was kept."""
         since = self._clock.now() - COMPARISON_MAX_AGE_SECONDS
         await self._delete(
-            "comparisons without a kept answer",
+            _OLD_COMPARISONS,
             SessionFilter(comparison_copies=True, unused_since=since),
             CleanupNotices(self._publisher, max_notices=0),
         )

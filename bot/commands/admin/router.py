@@ -34,6 +34,8 @@ from bot.tasks import BackgroundTasks
 from bot.turns.inbox import Inbox
 
 COMMAND_NAME: Final = "admin"
+_CANCEL_SECONDS: Final = 10.0
+"""Timeout in seconds for a cancelled cleanup to write the audit entry and the last card."""
 PAGE_SIZE: Final = 8
 """Number of audit entries on a page."""
 _MAX_WORD_CHARS: Final = 40
@@ -85,8 +87,8 @@ class AdminRouter(CommandGroup):
         return {COMMAND_NAME: self.admin}
 
     async def close(self) -> None:
-        """End the background tasks. The wait is bounded; raises nothing."""
-        await self._tasks.close()
+        """Cancel the background tasks and give them time to report that. Raises nothing."""
+        await self._tasks.close(grace=0, cancel_timeout=_CANCEL_SECONDS)
 
     async def admin(self, ctx: CommandContext) -> CommandResult:
         subcommand, _, rest = ctx.args.strip().partition(" ")

@@ -194,7 +194,9 @@ class HttpTransport:
             for name, value in request.headers.items()
             if name.lower().startswith("x-slack-retry-") and value
         }
-        return await to_aiohttp_response(await receiver.receive(body, retry_headers))
+        response = await to_aiohttp_response(await receiver.receive(body, retry_headers))
+        response.charset = "utf-8"  # Bolt's adapter drops it
+        return response
 
     def _reject_unsigned(self) -> web.Response:
         self._warn_throttled("request refused: not signed by Slack")

@@ -101,11 +101,10 @@ class ComparisonQueries(Queries):
         ):
             session_rows.subtract_usage(database, paid_by, input_tokens, output_tokens)
         fetch_all(database, _CLEAR_LABELS, (turn.id,))
+        now = self._clock.now()
         for candidate in candidates:
             # A session may have been deleted while it answered; its answer goes, too.
-            exists = session_rows.add_usage(
-                database, candidate.session, candidate.usage, self._clock.now()
-            )
+            exists = session_rows.add_usage(database, candidate.session, candidate.usage, now)
             row = {
                 "turn": turn.id,
                 "label": candidate.label,

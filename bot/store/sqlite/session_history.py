@@ -103,16 +103,35 @@ class HistoryQueries(Queries):
         fetch_all(database, _UPDATE_SESSION, {**values, **changes})
         fetch_all(database, _SET_TURN_SESSION, values)
 
-    @write
-    def truncate_history(
+    async def truncate_history(
         self,
-        database: sqlite3.Connection,
         session: int,
         turn: int,
         *,
         mark_seen: bool = False,
         seen_until: str = "",
         command_key: str = "",
+    ) -> Sequence[int]:
+        # The time of the call: what is posted while the write is queued is new to the session.
+        now = self._clock.now()
+        return await self._truncate_history(
+            *(session, turn, now),
+            mark_seen=mark_seen,
+            seen_until=seen_until,
+            command_key=command_key,
+        )
+
+    @write
+    def _truncate_history(
+        self,
+        database: sqlite3.Connection,
+        session: int,
+        turn: int,
+        now: float,
+        *,
+        mark_seen: bool,
+        seen_until: str,
+        command_key: str,
     ) -> Sequence[int]:
         if command_key:
             thread_holds.delete_hold(database, command_key)
@@ -129,7 +148,7 @@ class HistoryQueries(Queries):
         seen = [seen_before for _, _, seen_before, same_thread in removed if same_thread]
         if mark_seen:
             thread = require_session(database, session).thread
-            seen = [thread_context.latest_ts(database, thread, self._clock.now(), seen_until)]
+            seen = [thread_context.latest_ts(database, thread, now, seen_until)]
         if seen:
             fetch_all(
                 database, "UPDATE sessions SET seen_ts = ? WHERE number = ?", (seen[0], session)

@@ -127,10 +127,8 @@ class SessionQueries(Queries):
         found = read_sessions(database, SESSION_BY_ID, (session_id,))
         return found[0] if found else None
 
-    @write
-    def reset(
+    async def reset(
         self,
-        database: sqlite3.Connection,
         thread: ThreadKey,
         role: str,
         owner: str,
@@ -138,7 +136,24 @@ class SessionQueries(Queries):
         mark_seen: bool = True,
         seen_until: str = "",
     ) -> SessionRecord:
+        # The time of the call: what is posted while the write is queued is new to the session.
         now = self._clock.now()
+        return await self._reset(
+            thread, role, owner, now, mark_seen=mark_seen, seen_until=seen_until
+        )
+
+    @write
+    def _reset(
+        self,
+        database: sqlite3.Connection,
+        thread: ThreadKey,
+        role: str,
+        owner: str,
+        now: float,
+        *,
+        mark_seen: bool,
+        seen_until: str,
+    ) -> SessionRecord:
         number = threads.require_thread_id(database, thread)
         fetch_all(database, _DEACTIVATE, (number, strip_unstorable(role)))
         return _create_session(

@@ -382,7 +382,7 @@ async def test_a_command_that_makes_no_sense_gets_a_sentence(
     slack: Slack, body: dict[str, str]
 ) -> None:
     status, text = await slack.post(urlencode(body).encode(), FORM)
-    assert status == 200
+    assert (status, slack.headers["Content-Type"].partition("; ")[2]) == (200, "charset=utf-8")
     assert "I don't know" in text or "Sorry" in text
 
 

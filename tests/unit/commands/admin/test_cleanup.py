@@ -227,8 +227,12 @@ async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
     async with asyncio.timeout(20):
         while len(await admin_cleanup.world.store.session_ids()) > 5:  # noqa: ASYNC110 # no event to it
             await asyncio.sleep(0.01)
-    await admin_cleanup.admins.admin.close()
+    closing = asyncio.create_task(admin_cleanup.admins.admin.close())
+    await asyncio.sleep(0)
+    admin_cleanup.runtime.may_delete.release()  # too late: the cleanup is cancelled at once
+    await closing
     assert (await admin_cleanup.ended()).text == admin_texts.INTERRUPTED
+    assert len(await admin_cleanup.world.store.session_ids()) == 5
     assert (await admin_cleanup.audited())[-1].startswith("interrupted: ")
 
     admin_cleanup.runtime.may_delete = asyncio.Semaphore(1_000)
