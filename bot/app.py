@@ -48,7 +48,7 @@ from bot.slack.identity import BotIdentity, fetch_identity
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.question_outbox import OutboxConfig
 from bot.slack.workspace import SlackWorkspace
-from bot.slack_wiring import build_callbacks, build_transport
+from bot.slack_callbacks import build_callbacks, build_transport
 from bot.startup_retry import enter_until_started, retry_until_started
 from bot.telemetry.gauges import StatusProbe
 from bot.turns.comparison import ComparisonRunner

@@ -1,5 +1,5 @@
 """Processing of turns.
 
-The inbox records messages and claims turns, the runner gives each turn a task and a slot, the
-processor takes one turn to its end, and the responder asks the session.
+The inbox records messages and claims turns. The runner gives each turn a task and a slot. The
+processor takes one turn to its end; the responder asks the session.
 """
