@@ -138,7 +138,7 @@ async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
         await model.reached()
         process.send_signal(signal.SIGTERM)
-        assert "asked to stop" in await _read_until(process, "asked to stop")
+        assert "finishing running turns" in await _read_until(process, "bot stopping")
         model.release()
         assert await asyncio.wait_for(process.wait(), 30) == 0
     assert await slack.bot_texts(GENERAL, ts) == ["half done"]

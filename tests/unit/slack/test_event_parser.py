@@ -532,7 +532,7 @@ def test_what_is_longer_than_any_message_of_slacks_is_refused_for_its_length(
     text = "<@U0PILOT> " + repeated * (4_000_000 // len(repeated))
     fact = understood(text=text)
     assert fact.trigger is Trigger.MENTION
-    assert "and I take up to" in invalid_message_text(fact, max_chars=40_000)
+    assert "I can take up to" in invalid_message_text(fact, max_chars=40_000)
     assert len(fact.text) < 100_000
 
 

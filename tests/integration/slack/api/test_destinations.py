@@ -35,6 +35,7 @@ CLIENTS = {
 }
 SPEAKING = {
     "bot/demo/main.py": "waits until the demo's model answers on this machine",
+    "bot/health_routes.py": "answers health checks of both servers, and calls no host",
     "bot/http_server.py": "listens for `bot/slack` and `bot/telemetry`, and calls nobody",
     "bot/demo/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
 }
