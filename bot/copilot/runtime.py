@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 import psutil
@@ -94,7 +94,7 @@ class Runtime:
         self._options = options
         self._process = process
         self._gone_listeners: set[Callable[[str], None]] = set()
-        self._detaching: dict[str, asyncio.Future[None]] = {}
+        self._detaching: dict[str, asyncio.Task[None]] = {}
         """The sessions that are being detached, until the runtime confirms it."""
         self._monitor = asyncio.create_task(self._monitor_process())
 
@@ -195,9 +195,7 @@ class Runtime:
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Detach a session. A running answer ends with it. Raises `AgentError`."""
-        detaching = asyncio.ensure_future(session.disconnect())
-        self._detaching[session.session_id] = detaching
-        detaching.add_done_callback(lambda ended: self._on_detached(session, ended))
+        detaching = self._start_detaching(session.session_id, self._disconnect(session))
         await self.call("detach", asyncio.shield(detaching), seconds)
 
     async def open_session(
@@ -212,24 +210,31 @@ class Runtime:
         try:
             return await self.call(operation, asyncio.shield(opening))
         except BaseException:
-            detaching = asyncio.create_task(self._abandon(opening), name="abandoning a session")
-            self._detaching[session_id] = detaching
-            detaching.add_done_callback(lambda ended: self._discard_detaching(session_id, ended))
+            failed = opening.done() and (opening.cancelled() or opening.exception() is not None)
+            if not failed:
+                self._start_detaching(session_id, self._abandon(opening))
             raise
 
     async def _abandon(self, opening: asyncio.Future[CopilotSession]) -> None:
         """Close a session whose caller has gone, once the runtime has opened it.
 
-        The runtime completes a call that it has received (measured). Raises nothing.
+        The runtime completes a call that it has received (measured).
         """
-        try:
-            async with time_limit(SYSTEM_CLOCK, CALL_SECONDS):
-                session = await opening
-                await session.disconnect()
-        except Exception as error:  # it did not open, or it ends with the runtime
-            log.debug("abandoned session could not be closed: error=%r", error)
-        else:
-            discard_session(self.client, session)
+        async with time_limit(SYSTEM_CLOCK, CALL_SECONDS):
+            await self._disconnect(await opening)
+
+    async def _disconnect(self, session: CopilotSession) -> None:
+        await session.disconnect()
+        discard_session(self.client, session)
+
+    def _start_detaching(
+        self, session_id: str, work: Coroutine[object, object, None]
+    ) -> asyncio.Task[None]:
+        """Detach a session in a task, for which `wait_detached` waits."""
+        detaching = asyncio.create_task(work, name=f"detaching session {session_id}")
+        self._detaching[session_id] = detaching
+        detaching.add_done_callback(lambda task: self._on_detached(session_id, task))
+        return detaching
 
     async def wait_detached(self, session_id: str) -> None:
         """Wait until a session is detached that did not detach in time. Raises `AgentError`.
@@ -240,15 +245,12 @@ class Runtime:
         if detaching is not None:
             await self.call("detach", asyncio.wait({detaching}))
 
-    def _on_detached(self, session: CopilotSession, task: asyncio.Future[None]) -> None:
-        self._discard_detaching(session.session_id, task)
-        # The waiting caller gets the error. Without a caller it has no effect.
-        if not task.cancelled() and task.exception() is None:
-            discard_session(self.client, session)
-
-    def _discard_detaching(self, session_id: str, task: asyncio.Future[None]) -> None:
+    def _on_detached(self, session_id: str, task: asyncio.Task[None]) -> None:
         if self._detaching.get(session_id) is task:
             del self._detaching[session_id]
+        # The waiting caller gets the error. Without a caller it has no effect.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("session not detached: session=%s error=%r", session_id, error)
 
     async def stop(self) -> None:
         """End the process: stop it, or kill it if it does not stop. Bounded; raises nothing."""
