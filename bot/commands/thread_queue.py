@@ -27,7 +27,7 @@ from bot.domain.commands import Command, ThreadHold
 from bot.domain.messages import TS_PATTERN, ts_position
 from bot.errors import StoreError
 from bot.ports import Clock, Store
-from bot.tasks import first_completed
+from bot.tasks import wait_for_event
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ class ThreadQueue:
 
     async def _wait_for_predecessors(self, entry: _QueuedCommand) -> None:
         while seconds := self._remaining_wait(entry):
-            await first_completed(self._changed.wait(), self._clock.sleep(seconds))
+            await wait_for_event(self._changed, self._clock, seconds)
 
     def _remaining_wait(self, entry: _QueuedCommand) -> float:
         """How many seconds a command waits at most; 0 if its turn has come."""

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Final
 
 from aiohttp import BodyPartReader, web
 
 from slack_emulator.state.entities import ApiError, Json
-
-MAX_ARGUMENT_CHARS: Final = 1_000_000
 
 
 class Arguments:
