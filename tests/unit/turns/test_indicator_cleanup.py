@@ -194,12 +194,13 @@ async def test_a_refused_removal_is_retried_by_the_next_start_only(
 
 
 async def test_a_removal_that_was_not_recorded_is_repeated(
-    world: InboxFixture,
+    world: InboxFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     await left_behind(world.store)
     world.break_database("UPDATE OF status_left")
     async with world.inbox.dispatch_turns():
         await wait_until(lambda: world.slack.idle == [ts_at(1)])
+        await wait_until(lambda: "not removed yet" in caplog.text)  # the write has failed
         await wait_until(lambda: world.clock.sleeping >= 1)
         world.repair_database()
         await world.wait_until(lambda: len(world.slack.idle) == 2)
